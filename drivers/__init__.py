@@ -1,0 +1,1 @@
+"""One file per part; the file name is the driver name in the configuration."""

@@ -1,0 +1,1 @@
+"""A kitchen on the wire: parts that answer in bytes, physics behind them, faults on demand."""

@@ -1,0 +1,1 @@
+"""The words of the project. Standard library only; no I/O, no threads, no clock of its own."""

@@ -1,0 +1,39 @@
+"""What was seen: a driver's `Sample` and the poller's `Reading`."""
+
+from dataclasses import dataclass
+
+from gateway.core.quality import Quality, Reason
+
+Value = float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One measured value of one channel, as a driver saw it.
+
+    A driver returns samples or raises; it never returns an old value as new. `value` is in the channel's unit.
+    """
+
+    channel: str
+    value: Value
+    reason: Reason = Reason.GOOD  # Good… or Uncertain…; a bad value is raised, not returned
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the gateway knows of one point at one instant. Only the poller makes readings.
+
+    point: ``device.channel``. value: in the point's unit; None exactly when the quality is BAD.
+    time_ns: CLOCK_BOOTTIME, nanoseconds. detail: words for a person, empty when good.
+    """
+
+    point: str
+    value: Value | None
+    reason: Reason
+    time_ns: int
+    detail: str = ""
+
+    @property
+    def quality(self) -> Quality:
+        """Good, Uncertain or Bad."""
+        return self.reason.quality

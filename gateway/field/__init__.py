@@ -1,0 +1,1 @@
+"""The process for devices that may hang or that live on the network."""

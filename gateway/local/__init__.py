@@ -1,0 +1,1 @@
+"""The local protocol over Unix sockets, and what every process needs of the operating system."""
