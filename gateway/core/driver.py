@@ -52,6 +52,10 @@ class SerialPort(Protocol):
         """Discard old input, send, and read exactly `reply_length` bytes. Raises DeviceTimeout with what came."""
         ...
 
+    def read(self, length: int, timeout_s: float) -> bytes:
+        """Exactly `length` more bytes. Raises DeviceTimeout with what came."""
+        ...
+
     def read_until(self, terminator: bytes, limit: int, timeout_s: float) -> bytes:
         """Bytes up to and with the terminator. Raises DeviceTimeout, or InvalidData after `limit` bytes without one."""
         ...
@@ -74,6 +78,14 @@ class DhtLine(Protocol):
 
     def measure(self) -> tuple[float, float]:
         """(°C, %RH), measured now. Raises NotConnected or InvalidData; blocks about 0.3 s."""
+        ...
+
+
+class DhtWires(Protocol):
+    """The bus kind `dht`: hands out one wire per line number."""
+
+    def line(self, line: int) -> DhtLine:
+        """The wire on this GPIO line; opened at the first measurement."""
         ...
 
 
@@ -101,6 +113,24 @@ class DigitalOutput(Protocol):
         ...
 
 
+class DigitalLines(Protocol):
+    """The bus kind `gpio`: one chip, whose lines are claimed one by one. Raises NotConnected when a claim fails."""
+
+    def input(
+        self, line: int, *, pull: Literal["up", "down", "none"], active_low: bool, debounce_s: float
+    ) -> DigitalInput:
+        """Claim a line as an input, debounced by the kernel."""
+        ...
+
+    def output(self, line: int, *, active_low: bool, initial: bool) -> DigitalOutput:
+        """Claim a line as an output; it never shows another level than `initial` on the way."""
+        ...
+
+    def alive(self) -> bool:
+        """False when the thread that reads edges has died."""
+        ...
+
+
 class Driver(Protocol):
     """A device that is polled. One thread at a time calls it: its bus's worker."""
 
@@ -113,7 +143,8 @@ class Driver(Protocol):
 class Spec:
     """One description of a part: configuration, documentation, contract test and claims all come from here.
 
-    open: (bus, options) → Driver for a polled part, → DigitalInput for direction "input", → DigitalOutput for "output".
+    open: (bus, options) → Driver for a polled part, → DigitalInput for direction "input";
+    (bus, options, safe) → DigitalOutput for "output".
     channels: options → the channels in the order `read` returns them.
     claims: options → what no second device may use, e.g. ("address 0x44",); a bus name is put in front.
     process: "field" for what may hang or grabs signals. deadline_s: how long one read may take.
@@ -123,7 +154,7 @@ class Spec:
     title: str
     bus: BusKind
     options: type
-    open: Callable[[Any, Any], Any]
+    open: Callable[..., Any]
     channels: Callable[[Any], tuple[Channel, ...]]
     claims: Callable[[Any], tuple[str, ...]]
     sample: str  # YAML of one entry under `devices:` or `outputs:`

@@ -1,0 +1,38 @@
+"""A relay or contactor coil behind a driver board on a GPIO line.
+
+Levels: Raspberry Pi documentation "GPIO pads control", 3.3 V, at most 16 mA. verified: fake.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.core.driver import Channel, DigitalLines, DigitalOutput, Spec, option
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the driver board is wired."""
+
+    line: int = option("GPIO number, e.g. GPIO17", low=0, high=53)
+    active: Literal["high", "low"] = option("the level that energises the coil")
+
+
+def open_output(bus: DigitalLines, options: Options, safe: bool) -> DigitalOutput:
+    """Claim the line at its safe level in one step. Raises NotConnected when chip or line is not to be had."""
+    return bus.output(options.line, active_low=options.active == "low", initial=safe)
+
+
+SPEC = Spec(
+    name="relay",
+    title="Relay or contactor",
+    bus="gpio",
+    direction="output",
+    options=Options,
+    open=open_output,
+    channels=lambda _options: (Channel("on"),),
+    claims=lambda options: (f"line GPIO{options.line}",),
+    sample="gas_valve: {driver: relay, bus: header, line: GPIO17, active: high, safe: off, lease: 3 s}",
+    datasheet="Raspberry Pi documentation, GPIO pads control",
+    faults="The line itself is read back after each change. A welded contact or a dead coil only shows with `read_back`, "
+    "an auxiliary contact wired to an input. Fit an external resistor to the safe level: it decides while the Pi boots.",
+)
