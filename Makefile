@@ -1,0 +1,19 @@
+# Thin names for what the scripts do; nothing here is needed to run or to test the gateway.
+PYTHON = .venv/bin/python
+
+.PHONY: check test soak bench generated
+
+check: ## style, types, import contracts, generated files
+	.ci/check
+
+test: ## the whole suite
+	./test
+
+soak: ## the long variants: 50 kills of each process, a minute without the broker
+	KG_SOAK=1 ./test tests/system --timeout 3600
+
+bench: ## the whole chain, measured
+	$(PYTHON) bench/pipeline.py
+
+generated: ## config/schema.json and docs/drivers from the code
+	$(PYTHON) tests/docs/generated.py --write
