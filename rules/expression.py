@@ -15,7 +15,6 @@ from rules.dimension import check
 from rules.lexer import ExpressionError
 from rules.syntax import (
     Arithmetic,
-    Between,
     Call,
     Compare,
     Logic,
