@@ -1,0 +1,253 @@
+"""A GPIO chip behind its character device: requests, values, debounced edge events, and what a death leaves behind."""
+
+import contextlib
+import errno
+import socket
+import struct
+import time
+
+from fake_hw.buses import gpio_abi as abi
+from fake_hw.buses.endpoint import Endpoint, Peer
+from fake_hw.buses.lines import Lines
+from fake_hw.loop import Loop, Timer
+
+_CODE = struct.Struct("<I")
+CLOSE = 0  # no ioctl: the wrapper of os.close announces it, so that a line is free when close() returns
+
+
+class HeldLine:
+    """One line inside a request: its configuration, its debounced level, its part in the event numbering."""
+
+    def __init__(self, request: "Request", offset: int, config: abi.LineConfig) -> None:
+        self.request = request
+        self.offset = offset
+        self.config = config
+        self.stable = request.chip.lines.level(offset)
+        self.number = 0
+        self._settling: Timer | None = None
+
+    def logical(self, level: int) -> int:
+        """A physical level as the holder sees it, or the reverse."""
+        return level ^ bool(self.config.flags & abi.ACTIVE_LOW)
+
+    def value(self) -> int:
+        """The logical value; of a debounced input the debounced one."""
+        debounced = self.config.debounce_us and self.config.flags & abi.INPUT
+        return self.logical(self.stable if debounced else self.request.chip.lines.level(self.offset))
+
+    def moved(self, level: int) -> None:
+        """The physical level changed: an edge now, or when it has been quiet for the debounce time."""
+        if not self.config.debounce_us:
+            self.stable = level
+            self._edge(level)
+            return
+        if self._settling is not None:
+            self._settling.cancel()
+        self._settling = self.request.chip.loop.after(self.config.debounce_us / 1e6, self._settled)
+
+    def release(self) -> None:
+        """No event after the release."""
+        if self._settling is not None:
+            self._settling.cancel()
+
+    def _settled(self) -> None:
+        level = self.request.chip.lines.level(self.offset)
+        if level != self.stable:
+            self.stable = level
+            self._edge(level)
+
+    def _edge(self, level: int) -> None:
+        rising = self.logical(level) == 1
+        if self.config.flags & (abi.RISING if rising else abi.FALLING):
+            self.number += 1
+            self.request.emit(self, 1 if rising else 2)
+
+
+class Request:
+    """A granted GPIO_V2_GET_LINE: holds its lines until its descriptor is closed, by the program or by its death."""
+
+    def __init__(self, chip: "GpioChip", pid: int, request: abi.LineRequest) -> None:
+        self.chip = chip
+        self.pid = pid
+        self.consumer = request.consumer
+        self.events, self.handed = socket.socketpair()  # the program's end is what it polls and reads
+        self.events.setblocking(False)
+        self._number = 0
+        self._all = (1 << len(request.offsets)) - 1
+        self.held = [HeldLine(self, *pair) for pair in zip(request.offsets, request.configs, strict=True)]
+        chip.loop.watch(self.events.fileno(), self.hung_up)
+
+    def serve(self, peer: Peer, packet: bytes) -> None:
+        """An ioctl on the request's descriptor; CLOSE is the program's close()."""
+        handlers = {
+            abi.GET_VALUES: self._get_values,
+            abi.SET_VALUES: self._set_values,
+            abi.SET_CONFIG: self._set_config,
+        }
+        try:
+            (code,) = _CODE.unpack_from(packet)
+            if code == CLOSE:
+                self.release()
+                peer.reply(0)
+            elif self.events.fileno() < 0:
+                peer.reply(errno.ENODEV)
+            elif code in handlers:
+                peer.reply(0, handlers[code](packet[_CODE.size :]))
+            else:
+                peer.reply(errno.ENOTTY)
+        except abi.Rejected as error:
+            peer.reply(error.args[0])
+        except struct.error:
+            peer.reply(errno.EINVAL)
+
+    def _get_values(self, payload: bytes) -> bytes:
+        _, mask = abi.VALUES.unpack(payload)
+        if not mask & self._all:
+            raise abi.Rejected(errno.EINVAL)
+        bits = sum(held.value() << index for index, held in enumerate(self.held) if mask >> index & 1)
+        return abi.VALUES.pack(bits, mask)
+
+    def _set_values(self, payload: bytes) -> bytes:
+        bits, mask = abi.VALUES.unpack(payload)
+        if not mask & self._all:
+            raise abi.Rejected(errno.EINVAL)
+        chosen = [(index, held) for index, held in enumerate(self.held) if mask >> index & 1]
+        if not all(held.config.flags & abi.OUTPUT for _, held in chosen):
+            raise abi.Rejected(errno.EPERM)
+        for index, held in chosen:
+            self.chip.lines.lines[held.offset].output = held.logical(bits >> index & 1)
+            self.chip.lines.settle(held.offset, "set", self.pid)
+        return payload
+
+    def _set_config(self, payload: bytes) -> bytes:
+        configs = abi.parse_config(payload, len(self.held))
+        for held, config in zip(self.held, configs, strict=True):
+            held.config = config
+        self.configure("set")
+        return payload
+
+    def configure(self, why: str) -> None:
+        """Put every line's configuration into force; an output's level comes with its direction, in one step."""
+        for held in self.held:
+            self._configure(held, why)
+
+    def emit(self, held: HeldLine, identifier: int) -> None:
+        """Send an edge event; a reader that does not read loses events, as with the kernel's full buffer."""
+        self._number += 1
+        clock = time.CLOCK_REALTIME if held.config.flags & abi.REALTIME else time.CLOCK_MONOTONIC
+        stamp = time.clock_gettime_ns(clock)
+        event = abi.EVENT.pack(stamp, identifier, held.offset, self._number, held.number)
+        with contextlib.suppress(OSError):
+            self.events.send(event)
+
+    def hung_up(self) -> None:
+        """The descriptor was closed (or written to, which means nothing)."""
+        try:
+            gone = not self.events.recv(4096)
+        except BlockingIOError:
+            gone = False
+        except OSError:
+            gone = True
+        if gone:
+            self.release()
+
+    def release(self) -> None:
+        """Free the lines. Their level then: kept by a chip that persists, else what pulls it."""
+        if self.events.fileno() < 0:
+            return
+        self.chip.loop.forget(self.events.fileno())
+        self.events.close()
+        for held in self.held:
+            held.release()
+            self.chip.free(held, self.pid)
+
+    def _configure(self, held: HeldLine, why: str) -> None:
+        lines, flags = self.chip.lines, held.config.flags
+        line = lines.lines[held.offset]
+        if flags & (abi.PULL_UP | abi.PULL_DOWN | abi.BIAS_DISABLED):
+            line.bias = {abi.PULL_UP: 1, abi.PULL_DOWN: 0}.get(flags & (abi.PULL_UP | abi.PULL_DOWN))
+        if flags & abi.OUTPUT:
+            line.output = held.logical(held.config.output)
+        elif flags & abi.INPUT:
+            line.output = None
+        lines.settle(held.offset, why, self.pid, always=why == "claim")
+        held.stable = lines.level(held.offset)
+
+
+class GpioChip:
+    """`/dev/gpiochip0` of a Raspberry Pi 4. strict: a released output falls back to an input (upstream's behaviour)."""
+
+    def __init__(self, loop: Loop, path: str, lines: Lines, *, strict: bool) -> None:
+        self.loop = loop
+        self.lines = lines
+        self._strict = strict
+        self._holders: dict[int, HeldLine] = {}
+        self.endpoint = Endpoint(loop, path, self._serve)
+
+    def withdraw(self) -> None:
+        """The chip leaves the machine: nobody holds its lines any more."""
+        self.endpoint.withdraw()
+        for held in tuple(self._holders.values()):
+            held.request.release()
+
+    def free(self, held: HeldLine, pid: int) -> None:
+        """A request lets go of a line."""
+        del self._holders[held.offset]
+        self.lines.watchers.pop(held.offset, None)
+        line = self.lines.lines[held.offset]
+        if self._strict:
+            line.output = None
+        self.lines.settle(held.offset, "release", pid, always=bool(held.config.flags & abi.OUTPUT))
+
+    def _serve(self, peer: Peer, packet: bytes) -> None:
+        handlers = {
+            abi.GET_CHIPINFO: self._chip_info,
+            abi.GET_LINEINFO: self._line_info,
+            abi.GET_LINE: self._get_line,
+        }
+        try:
+            (code,) = _CODE.unpack_from(packet)
+            handler = handlers.get(code)
+            if handler is None:
+                raise abi.Rejected(errno.ENOTTY)
+            handler(peer, packet[_CODE.size :])
+        except (abi.Rejected, struct.error) as error:
+            peer.reply(error.args[0] if isinstance(error, abi.Rejected) else errno.EINVAL)
+
+    def _chip_info(self, peer: Peer, _: bytes) -> None:
+        peer.reply(0, abi.CHIPINFO.pack(b"gpiochip0", b"pinctrl-bcm2711", len(self.lines.lines)))
+
+    def _line_info(self, peer: Peer, payload: bytes) -> None:
+        offset = abi.LINEINFO.unpack(payload)[2]
+        if offset >= len(self.lines.lines):
+            raise abi.Rejected(errno.EINVAL)
+        line, held = self.lines.lines[offset], self._holders.get(offset)
+        flags = abi.OUTPUT if line.output is not None else abi.INPUT
+        consumer = b""
+        if held is not None:
+            flags, consumer = held.config.flags | abi.USED, held.request.consumer
+        name = line.name.encode()
+        peer.reply(0, abi.LINEINFO.pack(name, consumer, offset, 0, flags, b"", b""))
+
+    def _get_line(self, peer: Peer, payload: bytes) -> None:
+        """Grant a request: this connection becomes the request's own, its events travel on a handed socket."""
+        asked = abi.parse_request(payload, len(self.lines.lines))
+        for offset in asked.offsets:
+            self._refuse_if_held(offset)
+        request = Request(self, peer.pid, asked)
+        for held in request.held:
+            self._holders[held.offset] = held
+        request.configure("claim")
+        for held in request.held:
+            self.lines.watchers[held.offset] = held.moved
+        peer.reply(0, payload, [request.handed.fileno()])
+        request.handed.close()
+        peer.serve = request.serve
+        peer.on_close = request.release
+
+    def _refuse_if_held(self, offset: int) -> None:
+        held = self._holders.get(offset)
+        if held is not None:
+            held.request.hung_up()  # a holder that has just died must not be in its successor's way
+        if offset in self._holders:
+            raise abi.Rejected(errno.EBUSY)
