@@ -12,11 +12,9 @@ die() {
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
-    elif command -v sudo >/dev/null 2>&1; then
+    else
         say "As root, so sudo may ask for your password: $*"
         sudo "$@"
-    else
-        die "this needs root and there is no sudo. Run this as root, then try again:  $*"
     fi
 }
 
@@ -26,6 +24,8 @@ install_packages() {
     shift
     say "Installing $* ($why)"
     command -v apt-get >/dev/null 2>&1 || die "there is no apt-get here: install $* by your system's own means, then try again"
+    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null 2>&1 ||
+        die "this needs root and there is no sudo. Run this as root, then try again:  apt-get update && apt-get install -y --no-install-recommends $*"
     # An old package list names versions that the mirror no longer has, so it is renewed first.
     as_root apt-get -q -o=Dpkg::Use-Pty=0 update >&2 || say "apt-get update failed: going on with the package lists that are here"
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o=Dpkg::Use-Pty=0 install -y --no-install-recommends "$@" >&2 ||
@@ -115,7 +115,7 @@ broker() {
         install_packages "the tests speak with a real MQTT broker" mosquitto mosquitto-clients
         return
     fi
-    as_root systemctl --quiet mask mosquitto.service
+    as_root systemctl --quiet mask mosquitto.service || die "mosquitto's own service could not be kept from starting: systemctl said why"
     install_packages "the tests speak with a real MQTT broker" mosquitto mosquitto-clients
     as_root systemctl --quiet unmask mosquitto.service
     as_root systemctl --quiet disable mosquitto.service
