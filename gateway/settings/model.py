@@ -5,18 +5,25 @@ from typing import Any, Literal
 
 from gateway.core.driver import Channel
 from gateway.core.output import OutputPolicy
+from gateway.settings.keys import word
 from rules.definition import Rulebook
+
+_ID = r"[a-z0-9-]{1,32}"
+_ID_HELP = "1 to 32 of a-z, 0-9 and -"
+_FILE = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_FILE_HELP = "a file name inside the credentials directory, without a path"
+_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
     """The place. language: of the messages people see."""
 
-    id: str
-    name: str = ""
-    timezone: str = "UTC"
-    language: Literal["en", "ko"] = "en"
-    jurisdiction: Literal["", "KR", "US-FDA", "US-NYC", "UK", "EU", "FI", "AU"] = ""
+    id: str = word(_ID_HELP, pattern=_ID)
+    name: str = word("what people call it", default="")
+    timezone: str = word("e.g. Asia/Seoul", default="UTC")
+    language: Literal["en", "ko"] = word("of the messages people see", default="en")
+    jurisdiction: Literal["", "KR", "US-FDA", "US-NYC", "UK", "EU", "FI", "AU"] = word("whose rules apply", default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,35 +69,35 @@ class Output:
 class Cloud:
     """The MQTT broker. credentials: file names inside the credentials directory, never secrets themselves."""
 
-    url: str
-    tenant: str
-    gateway: str
-    ca: str = ""
-    certificate: str = ""
-    key: str = ""
-    username: str = ""
-    password_file: str = ""
-    commands: bool = False
-    keepalive_s: float = 30.0
+    url: str = word("mqtt://host:1883 or mqtts://host:8883")
+    tenant: str = word(_ID_HELP, pattern=_ID)
+    gateway: str = word(_ID_HELP, pattern=_ID)
+    ca: str = word(_FILE_HELP, pattern=_FILE, default="")
+    certificate: str = word(_FILE_HELP, pattern=_FILE, default="")
+    key: str = word(_FILE_HELP, pattern=_FILE, default="")
+    username: str = word("the broker's user name", default="")
+    password_file: str = word(_FILE_HELP, pattern=_FILE, default="")
+    commands: bool = word("whether the cloud may send commands (slot 9)", default=False)
+    keepalive_s: float = word("how often a silent connection is proved", unit="s", low=5, high=3600, default=30.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
     """The recorder's files. Sizes in bytes."""
 
-    commit_s: float = 1.0
-    telemetry_budget: int = 256 * 1024 * 1024
-    critical_budget: int = 64 * 1024 * 1024
+    commit_s: float = word("how long readings are gathered for one commit", unit="s", low=0.1, high=60, default=1.0)
+    telemetry_budget: int = word("what readings may fill", unit="By", low=_MIB, default=256 * _MIB)
+    critical_budget: int = word("what alarms and audit may fill", unit="By", low=_MIB, default=64 * _MIB)
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
     """Which Unix groups and users get which role on the local protocol (names; a missing one grants nothing)."""
 
-    operator_group: str = "kitchen-operator"
-    installer_group: str = "kitchen-installer"
-    recorder_user: str = "kitchen-recorder"
-    field_user: str = "kitchen-field"
+    operator_group: str = word("members may set, acknowledge and shelve", default="kitchen-operator")
+    installer_group: str = word("members may reset and bypass besides", default="kitchen-installer")
+    recorder_user: str = word("the user the recorder runs as", default="kitchen-recorder")
+    field_user: str = word("the user the field process runs as", default="kitchen-field")
 
 
 @dataclass(frozen=True, slots=True)

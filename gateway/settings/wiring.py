@@ -1,0 +1,335 @@
+"""The `buses`, `devices` and `outputs` of a site: which part hangs on which wire, and that no two claim the same."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from gateway.core.driver import Channel, Spec
+from gateway.core.output import OutputPolicy
+from gateway.core.units import UNITS, convert_difference, parse_quantity
+from gateway.settings.claims import Claims
+from gateway.settings.keys import keys_of
+from gateway.settings.model import Bus, Device, Output
+from gateway.settings.problems import Place, Problems, shown, suggestion
+from gateway.settings.structure import Entry, Section, structure
+from gateway.settings.tree import Mapping, Scalar
+from gateway.settings.words import NAME, BusEntry, DeviceEntry, OutputEntry
+
+T = TypeVar("T", DeviceEntry, OutputEntry)
+
+HEADER = "/dev/gpiochip0"
+_DEFAULT_GPIO = Bus("gpio", "gpio", HEADER)
+_NEEDS_DEVICE = {"i2c": "/dev/i2c-1", "serial": "/dev/serial/by-id/…"}
+_SERIAL_KEYS = ("baud", "parity", "stop_bits")
+
+
+class Catalogue(Protocol):
+    """Where drivers are found by name; `drivers.registry` is the real one."""
+
+    def known(self) -> tuple[str, ...]:
+        """Every name there is."""
+        ...
+
+    def load(self, name: str) -> Spec:
+        """The part's description. Raises LookupError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """One entry of a section, not yet read."""
+
+    name: str
+    node: Mapping
+    place: Place
+
+
+@dataclass(slots=True)
+class Wiring:
+    """What is wired. broken: names whose faults have been reported, so that nothing else is said because of them."""
+
+    buses: dict[str, Bus] = field(default_factory=dict)
+    devices: dict[str, Device] = field(default_factory=dict)
+    outputs: dict[str, Output] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+
+    def points(self) -> dict[str, str]:
+        """Point → UCUM unit ("" = two-state) of every device and output."""
+        points = {
+            f"{each.name}.{channel.name}": channel.unit for each in self.devices.values() for channel in each.channels
+        }
+        return points | {f"{name}.on": "" for name in self.outputs}
+
+    def mentions_broken(self, text: str) -> bool:
+        """Whether a condition speaks of something whose own fault must be cured first."""
+        return any(name in self.broken for name in re.findall(r"[a-z][a-z0-9_]*", text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part(Entry[T]):
+    """A device's or output's entry with its driver, on its bus, with checked options."""
+
+    spec: Spec
+    bus: Bus
+    options: dict[str, Any]
+    made: Any
+    channels: tuple[Channel, ...]
+
+
+class Wirer:
+    """Reads buses first, then devices and outputs, collecting every fault."""
+
+    def __init__(self, catalogue: Catalogue, problems: Problems) -> None:
+        self.wiring = Wiring()
+        self._catalogue = catalogue
+        self._problems = problems
+        self._claims = Claims(problems)
+        self._places: dict[str, Place] = {}
+        self._process_of_bus: dict[str, str] = {}
+        self._read_backs: list[Entry[OutputEntry]] = []
+
+    def bus(self, named: Named) -> None:
+        """Take one entry of `buses`."""
+        entry = structure(BusEntry, named.node, named.place, f"bus {named.name!r}", self._problems)
+        if entry is None or not self._fits_kind(named, entry):
+            self.wiring.broken.add(named.name)
+            return
+        device = entry.device or (HEADER if entry.type == "gpio" else "")
+        path = device or ("the kernel's 1-Wire bus" if entry.type == "onewire" else "")
+        if path:
+            self._claims.take("device nodes", path, f"bus {named.name!r}", named.place)
+        self.wiring.buses[named.name] = Bus(named.name, entry.type, device, entry.baud, entry.parity, entry.stop_bits)
+
+    def device(self, named: Named) -> None:
+        """Take one entry of `devices`."""
+        part = self._part(named, DeviceEntry, "device")
+        made = self._as_device(part) if part else None
+        if made is None:
+            self.wiring.broken.add(named.name)
+        else:
+            self.wiring.devices[named.name] = made
+
+    def output(self, named: Named) -> None:
+        """Take one entry of `outputs`."""
+        part = self._part(named, OutputEntry, "output")
+        made = self._as_output(part) if part else None
+        if made is None:
+            self.wiring.broken.add(named.name)
+        else:
+            self.wiring.outputs[named.name] = made
+
+    def finish(self) -> Wiring:
+        """What is wired, after the checks that need all of it."""
+        points = self.wiring.points()
+        own = {f"{name}.on" for name in self.wiring.outputs}
+        proofs = [point for point, unit in points.items() if unit == "" and point not in own]
+        for entry in self._read_backs:
+            wanted = entry.data.read_back
+            if wanted not in proofs and not self.wiring.mentions_broken(wanted):
+                what = f"output {entry.name!r} reads back {shown(wanted)}, which is no two-state point of a device"
+                self._problems.add(entry.at("read_back"), what, suggestion(wanted, proofs))
+        return self.wiring
+
+    def _fits_kind(self, named: Named, entry: BusEntry) -> bool:
+        before = len(self._problems)
+        example = _NEEDS_DEVICE.get(entry.type)
+        if example and not entry.device:
+            self._problems.add(
+                named.place,
+                f"bus {named.name!r} of type {entry.type} lacks the key 'device'",
+                f"add it, e.g. {example}",
+            )
+        if entry.device and entry.type in ("onewire", "dht"):
+            what = f"bus {named.name!r} of type {entry.type} has no device node"
+            self._problems.add(named.node.at("device"), what, "remove the key 'device'")
+        for key in _SERIAL_KEYS:
+            if key in named.node.items and entry.type != "serial":
+                self._problems.add(
+                    named.node.at(key), f"{key!r} means nothing on a bus of type {entry.type}", "remove it"
+                )
+        return len(self._problems) == before
+
+    def _part(self, named: Named, kind: type[T], what: str) -> "_Part[T] | None":
+        self._claim_name(named, what)
+        section = Section(named.node, named.place, f"{what} {named.name!r}", self._problems)
+        values = section.read(keys_of(kind))
+        spec = self._spec(named)
+        if spec is None:
+            return None
+        if (spec.direction == "output") != (what == "output"):
+            there = "outputs" if spec.direction == "output" else "devices"
+            does = "is driven" if spec.direction == "output" else "is read"
+            self._problems.add(named.node.at("driver"), f"a {spec.name} {does}", f"move {named.name!r} to {there!r}")
+            return None
+        options = section.read(keys_of(spec.options))
+        complete = section.close()
+        bus = self._bus_for(spec, named)
+        if values is None or options is None or bus is None or not complete:
+            return None
+        return self._made(named, kind(**values), spec, bus, options)
+
+    def _made(self, named: Named, data: T, spec: Spec, bus: Bus, options: dict[str, Any]) -> "_Part[T] | None":
+        try:
+            made = spec.options(**options)
+            channels, claims = tuple(spec.channels(made)), tuple(spec.claims(made))
+        except (ValueError, TypeError) as error:
+            self._problems.add(named.place, f"{named.name!r}: {error}", f"see the page of driver {spec.name}")
+            return None
+        for claim in claims:
+            self._claims.take(_scope(bus), claim, f"{named.name!r}", named.place, on=f" on bus {bus.name!r}")
+        return _Part(named.name, data, named.node, named.place, spec, bus, options, made, channels)
+
+    def _claim_name(self, named: Named, what: str) -> None:
+        first = self._places.setdefault(named.name, named.place)
+        if first != named.place:
+            self._problems.add(
+                named.place, f"{what} {named.name!r} has the name of what stands at {first}", "rename one of them"
+            )
+
+    def _spec(self, named: Named) -> Spec | None:
+        node = named.node.items.get("driver")
+        if not isinstance(node, Scalar) or node.value is None:
+            return None  # reported as missing or misshapen already
+        known = self._catalogue.known()
+        if node.text not in known:
+            self._problems.unknown(node.place, "driver", node.text, known)
+            return None
+        try:
+            return self._catalogue.load(node.text)
+        except Exception as error:  # a driver of others may raise anything while it is imported
+            self._problems.add(node.place, f"driver {node.text!r} can't be loaded ({error})", "repair its package")
+            return None
+
+    def _bus_for(self, spec: Spec, named: Named) -> Bus | None:
+        node = named.node.items.get("bus")
+        if node is None:
+            return self._only_bus(spec, named)
+        if not isinstance(node, Scalar) or node.text in self.wiring.broken:
+            return None  # reported already
+        bus = self.wiring.buses.get(node.text)
+        if bus is None:
+            self._problems.unknown(node.place, "bus", node.text, self.wiring.buses)
+        elif bus.type != spec.bus:
+            what = f"bus {bus.name!r} is of type {bus.type}, and a {spec.name} needs {spec.bus}"
+            right = [each.name for each in self.wiring.buses.values() if each.type == spec.bus]
+            self._problems.add(node.place, what, f"name one of that type (there: {', '.join(right) or 'none'})")
+            bus = None
+        return bus
+
+    def _only_bus(self, spec: Spec, named: Named) -> Bus | None:
+        fitting = [bus for bus in self.wiring.buses.values() if bus.type == spec.bus]
+        if len(fitting) == 1:
+            return fitting[0]
+        if spec.bus == "gpio" and not fitting and _DEFAULT_GPIO.name not in self.wiring.buses:
+            return self.wiring.buses.setdefault(_DEFAULT_GPIO.name, _DEFAULT_GPIO)
+        if not fitting and self.wiring.broken:
+            return None  # the bus that was meant may be the broken one
+        what = f"{named.name!r} names no bus, and there are {len(fitting)} of type {spec.bus}"
+        cure = f"add 'bus: {fitting[0].name}' or another" if fitting else f"add a bus of type {spec.bus} under 'buses'"
+        self._problems.add(named.place, what, cure)
+        return None
+
+    def _as_device(self, part: "_Part[DeviceEntry]") -> Device | None:
+        before = len(self._problems)
+        self._check_process(part)
+        self._check_channels(part)
+        self._check_polling(part)
+        offsets = _offsets(part, self._problems)
+        if len(self._problems) > before:
+            return None
+        is_input = part.spec.direction == "input"
+        return Device(
+            name=part.name,
+            driver=part.spec.name,
+            bus=part.bus.name,
+            process=part.spec.process,
+            direction="input" if is_input else "polled",
+            every_s=part.data.every_s or 0.0,
+            deadline_s=0.0 if is_input else part.data.deadline_s or part.spec.deadline_s,
+            options=part.options,
+            channels=part.channels,
+            offsets=offsets,
+        )
+
+    def _check_process(self, part: "_Part[DeviceEntry]") -> None:
+        process = self._process_of_bus.setdefault(part.bus.name, part.spec.process)
+        if process != part.spec.process:
+            what = f"{part.name!r} belongs to process {part.spec.process}, but bus {part.bus.name!r} to {process}"
+            self._problems.add(part.place, what, "wire it to a bus of its own")
+
+    def _check_channels(self, part: "_Part[DeviceEntry]") -> None:
+        for channel in part.channels:
+            if re.fullmatch(NAME, channel.name) is None:
+                self._problems.add(
+                    part.at("channel"),
+                    f"{shown(channel.name)} is no name for a channel",
+                    "use a-z, 0-9 and _, letter first",
+                )
+            if channel.unit and channel.unit not in UNITS:
+                self._problems.unknown(part.at("unit"), "unit", channel.unit, UNITS)
+
+    def _check_polling(self, part: "_Part[DeviceEntry]") -> None:
+        if part.spec.direction == "input":
+            for key in ("every", "deadline", "offset"):
+                if key in part.node.items:
+                    what = f"{key!r} means nothing for a {part.spec.name}: it reports each change by itself"
+                    self._problems.add(part.at(key), what, "remove it")
+        elif part.data.every_s is None:
+            self._problems.add(part.place, f"device {part.name!r} lacks the key 'every'", "add it, e.g. every: 5 s")
+        elif part.data.every_s < part.spec.min_every_s:
+            what = f"a {part.spec.name} can't be read every {part.data.every_s:g} s"
+            self._problems.add(part.at("every"), what, f"write {part.spec.min_every_s:g} s or more")
+
+    def _as_output(self, part: "_Part[OutputEntry]") -> Output | None:
+        data = part.data
+        if part.spec.process != "control":
+            self._problems.add(part.place, f"a {part.spec.name} runs outside control", "only control may drive outputs")
+            return None
+        if 0 < data.max_on_s < data.min_on_s:
+            self._problems.add(
+                part.at("max_on"), "'max_on' is shorter than 'min_on'", "lengthen it, or shorten 'min_on'"
+            )
+            return None
+        if data.read_back:
+            self._read_backs.append(part)
+        policy = OutputPolicy(
+            name=part.name,
+            safe=data.safe,
+            lease_s=data.lease_s,
+            min_on_s=data.min_on_s,
+            min_off_s=data.min_off_s,
+            max_on_s=data.max_on_s,
+            read_back=data.read_back,
+            read_back_s=data.read_back_s,
+        )
+        return Output(part.name, part.spec.name, part.bus.name, part.options, policy)
+
+
+def _scope(bus: Bus) -> str:
+    # A DHT's wire is a line of the header too, so its claim is one with those of the gpio bus.
+    return HEADER if bus.type == "dht" else bus.device or bus.name
+
+
+def _offsets(part: "_Part[DeviceEntry]", problems: Problems) -> dict[str, float]:
+    written = part.data.offset
+    measured = {channel.name: channel.unit for channel in part.channels if not channel.is_binary}
+    if isinstance(written, str):
+        if not written:
+            return {}
+        if len(measured) != 1:
+            cure = f"write it as {{channel: value}} with a channel of: {', '.join(measured)}"
+            problems.add(part.at("offset"), f"{part.name!r} measures {len(measured)} quantities", cure)
+            return {}
+        written = dict.fromkeys(measured, written)
+    offsets: dict[str, float] = {}
+    for channel, text in written.items():
+        if channel not in measured:
+            problems.unknown(part.at("offset"), f"channel of {part.name!r}:", channel, measured)
+            continue
+        try:
+            offsets[channel] = convert_difference(*parse_quantity(text), measured[channel])
+        except ValueError as error:
+            problems.add(
+                part.at("offset"), f"the offset does not fit: {error}", f"write it as '-0.2 {measured[channel]}'"
+            )
+    return offsets
