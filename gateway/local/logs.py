@@ -54,16 +54,17 @@ class Logs(logging.Handler):
         told = 0
         while True:
             record = self._queue.get()
-            if record is None:
-                return
-            self._write(record)
+            if record is not None:
+                self._write(record)
             if self.dropped != told and self._queue.empty():
                 lost, told = self.dropped - told, self.dropped
                 self._write(_record(f"{lost} log lines were dropped: whoever reads the log did not keep up"))
+            if record is None:
+                return
 
     def _write(self, record: logging.LogRecord) -> None:
         try:
-            self._writer.handle(record)
+            self._writer.emit(record)  # not `handle`: a stopped reader must not hold a lock that exit takes
         except Exception:  # a log that can't be written must not end the thread that writes the next
             self.dropped += 1
 
@@ -85,7 +86,7 @@ class _Lines(logging.Handler):
             text += "\n" + self._exceptions.formatException(record.exc_info)
         head = self._head(record)
         data = "".join(f"{head}{line}\n" for line in text.splitlines() or [""]).encode("utf-8", "backslashreplace")
-        while data:  # os.write, not sys.stderr: a stopped reader must not hold a lock that exit needs
+        while data:  # os.write, not sys.stderr, whose lock the exit of the interpreter takes
             data = data[os.write(self._descriptor, data) :]
 
     def _head(self, record: logging.LogRecord) -> str:

@@ -165,20 +165,16 @@ class Server:
 
     def _serve(self, peer: Peer, woken: bool) -> None:
         """One peer's share of a turn: hear, pump, send."""
-        had_room = peer.room
         more = self._handle_frames(peer)
         if not peer.greeted and not peer.closing and self._turned_s - peer.since_s > HELLO_WITHIN_S:
             peer.end(f"no hello within {HELLO_WITHIN_S:g} s")
-        if woken:
+        if woken or peer.starved:
             self._pump(peer)
         peer.flush()
-        if peer.room and not had_room:
-            self._pump(peer)
-            peer.flush()
         if peer.dead or peer.closing:
             self._drop(peer)
             return
-        self._behind = self._behind or (more and peer.room)
+        self._behind = self._behind or ((more or peer.starved) and peer.room)
         self._watch(peer, hear=peer.room and not more)
 
     def _watch(self, peer: Peer, *, hear: bool) -> None:
@@ -299,10 +295,12 @@ class Server:
             peer.send_bytes(data)
 
     def _pump(self, peer: Peer) -> None:
-        if not peer.greeted or not peer.room:
+        if not peer.greeted:
             return
         try:
-            self._handler.pump(peer)
+            if peer.room:
+                self._handler.pump(peer)
+            peer.starved = not peer.room
         except Exception as error:
             _log.exception("nothing more can be sent to %s", peer.name)
             peer.end(f"internal error ({type(error).__name__}): see the log")

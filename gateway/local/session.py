@@ -35,6 +35,7 @@ class Peer:
         self.closing = ""  # why the connection ends after the last byte is sent
         self.dead = False  # nothing can be sent any more
         self.interest = 0
+        self.starved = False  # pump had more than there was room for
         self._parser = FrameParser()
         self._next: Frame | None = None
         self._output: deque[bytes | memoryview] = deque()
