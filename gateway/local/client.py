@@ -42,8 +42,9 @@ class Connection:
         try:
             self._socket.sendall(encode(header, body))
         except OSError as error:
+            why = self._last_words() or f"takes nothing any more: {error or type(error).__name__}"
             self.close()
-            raise ConnectionError(f"{self._path} takes nothing any more: {error or type(error).__name__}") from error
+            raise ConnectionError(f"{self._path} {why}") from error
 
     def receive(self, timeout_s: float) -> Frame | None:
         """The next frame, None when `timeout_s` passed without one. Raises ConnectionError when the peer is gone."""
@@ -95,6 +96,16 @@ class Connection:
         waiter = select.poll()
         waiter.register(self._socket, select.POLLIN)
         return bool(waiter.poll(timeout_s * 1000))
+
+    def _last_words(self) -> str:
+        """What the server said before it hung up, "" when it said nothing."""
+        try:
+            while (frame := self.receive(0)) is not None:
+                if frame[0]["kind"] == "error":
+                    return f"hung up: {frame[0].get('message', '')}"
+        except ConnectionError:
+            pass
+        return ""
 
     def _read(self) -> None:
         try:

@@ -9,8 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from gateway.local.logs import QUEUE_LIMIT, Logs
 
 
