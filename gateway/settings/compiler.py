@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo, available_timezones
 import drivers.registry
 from gateway.settings import snapshot
 from gateway.settings.decisions import Judge
-from gateway.settings.health import health_alarms, health_points
+from gateway.settings.health import PREFIX, health_alarms, health_points
 from gateway.settings.keys import keys_of
 from gateway.settings.model import Access, Cloud, Configuration, Site, Store
 from gateway.settings.problems import Place, Problems, shown, suggestion
 from gateway.settings.sources import is_empty, merged
 from gateway.settings.structure import Entry, Section, structure
-from gateway.settings.tree import Mapping, described
+from gateway.settings.tree import Mapping, Scalar, described
 from gateway.settings.wiring import Catalogue, Named, Wirer, Wiring
 from gateway.settings.words import (
     NAME,
@@ -69,10 +69,8 @@ class _Compiler:
         store = self._single("store", Store) or Store()
         access = self._single("access", Access) or Access()
         cloud = self._single("cloud", Cloud)
-        if site:
-            self._check_timezone(site)
-        if cloud:
-            self._check_url(cloud)
+        self._check_timezone()
+        self._check_url()
         wiring = self._wiring()
         rulebook = self._rulebook(wiring, has_cloud=cloud is not None)
         if len(self._problems) or top is None or site is None:
@@ -107,12 +105,23 @@ class _Compiler:
             return
         for name, entry in node.items.items():
             place = node.at(name)
-            if re.fullmatch(NAME, name) is None and not (section == "alarms" and name in self._health_names()):
-                self._problems.add(place, f"{shown(name)} is no name for an entry of {section!r}", NAME_HELP)
-            elif isinstance(entry, Mapping):
+            if not self._is_well_named(section, name, place):
+                continue
+            if isinstance(entry, Mapping):
                 yield Named(name, entry, place)
             else:
                 self._problems.add(place, f"{name!r} is {described(entry)}", "write it as a mapping, {key: value}")
+
+    def _is_well_named(self, section: str, name: str, place: Place) -> bool:
+        if re.fullmatch(NAME, name):
+            return True
+        if section == "alarms" and name.startswith(PREFIX):
+            if name in self._health_names():
+                return True
+            self._problems.unknown(place, "health alarm", name, self._health_names())
+        else:
+            self._problems.add(place, f"{shown(name)} is no name for an entry of {section!r}", NAME_HELP)
+        return False
 
     def _health_names(self) -> frozenset[str]:
         buses = self._root.items.get("buses")
@@ -164,22 +173,29 @@ class _Compiler:
                 what = f"alarm {name!r} has the name of the interlock at {interlocks.at(name)}"
                 self._problems.add(alarms.at(name), what, "rename one of them: a reset must know which is meant")
 
-    def _check_timezone(self, site: Site) -> None:
+    def _written(self, section: str, key: str) -> Scalar | None:
+        node = self._root.items.get(section)
+        value = node.items.get(key) if isinstance(node, Mapping) else None
+        return value if isinstance(value, Scalar) and value.value is not None else None
+
+    def _check_timezone(self) -> None:
+        zone = self._written("site", "timezone")
+        if zone is None:
+            return
         try:
-            ZoneInfo(site.timezone)
+            ZoneInfo(zone.text)
         except (LookupError, ValueError, OSError):
             known = available_timezones()
             if known:  # without the system's time zone data nothing can be said
-                node = self._root.items["site"]
-                place = node.at("timezone") if isinstance(node, Mapping) else node.place
-                self._problems.add(place, f"unknown time zone {shown(site.timezone)}", _zone_cure(site.timezone, known))
+                near = suggestion(zone.text, known)
+                cure = near if near.startswith("did you mean") else "write it as Area/City, e.g. Asia/Seoul"
+                self._problems.add(zone.place, f"unknown time zone {shown(zone.text)}", cure)
 
-    def _check_url(self, cloud: Cloud) -> None:
-        fault = _url_fault(cloud.url)
-        node = self._root.items["cloud"]
-        if fault and isinstance(node, Mapping):
-            cure = "write it as mqtt://host:1883 or mqtts://host:8883"
-            self._problems.add(node.at("url"), f"'url': {shown(cloud.url)} {fault}", cure)
+    def _check_url(self) -> None:
+        url = self._written("cloud", "url")
+        fault = _url_fault(url.text) if url else ""
+        if url and fault:  # the address itself is not shown: it may hold a password
+            self._problems.add(url.place, f"'url' {fault}", "write it as mqtt://host:1883 or mqtts://host:8883")
 
 
 def _url_fault(url: str) -> str:
@@ -187,8 +203,8 @@ def _url_fault(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        return f"is no address ({error})"
+    except ValueError:
+        return "is no address"
     if parts.scheme not in ("mqtt", "mqtts"):
         return "does not begin with mqtt:// or mqtts://"
     if "@" in parts.netloc:
@@ -198,8 +214,3 @@ def _url_fault(url: str) -> str:
     if port is not None and port not in _PORTS:
         return f"has port {port}"
     return "has more behind the host" if parts.path.strip("/") or parts.query or parts.fragment else ""
-
-
-def _zone_cure(word: str, known: set[str]) -> str:
-    near = suggestion(word, known)
-    return near if near.startswith("did you mean") else "write it as Area/City, e.g. Asia/Seoul"

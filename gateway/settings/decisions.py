@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.core.output import Slot
-from gateway.core.units import convert, parse_quantity
 from gateway.settings.problems import Place, Problems, shown
 from gateway.settings.structure import Entry
 from gateway.settings.tree import Mapping, Node, Scalar
+from gateway.settings.values import Unfit, quantity
 from gateway.settings.wiring import Wiring
 from gateway.settings.words import AlarmEntry, InterlockEntry, RuleEntry, ThenEntry
 from rules.definition import Action, Alarm, BadInput, Effect, Interlock, Log, RaiseAlarm, Rule, SetOutput
@@ -118,8 +118,8 @@ class Judge:
 
     def _report(self, node: Node, error: ExpressionError) -> None:
         start = node.start if isinstance(node, Scalar) else None
-        what, _, cure = error.message.partition(": ")
-        cure = cure or "see docs/rules.md"
+        what = error.message
+        cure = "" if re.search(r"[;?]|: ", what) else "see docs/rules.md"
         if start is None:  # folded over lines: the column counts from the condition's first character
             self._problems.add(node.place, f"column {error.column} of the condition: {what}", cure)
             return
@@ -139,9 +139,9 @@ class Judge:
         if hold is None:
             return BadInput("trip" if word == "trip" else "off" if word == "off" else "on")
         try:
-            hold_s = convert(*parse_quantity(hold[1]), "s")
-        except ValueError as error:
-            self._problems.add(place, f"'on_bad_input': {error}", "write it as hold(30 s)")
+            hold_s = quantity(hold[1], "s")
+        except Unfit as error:
+            self._problems.add(place, f"'on_bad_input': {error.what}", "write it as hold(30 s)")
             return None
         if not 0 < hold_s <= _HOLD_MAX_S:
             self._problems.add(

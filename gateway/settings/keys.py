@@ -25,6 +25,11 @@ class Key:
     high: float | None = None
     pattern: str = ""
 
+    @property
+    def expected(self) -> str:
+        """What to do about a value of the wrong form."""
+        return f"expected: {self.help}" if self.help else "write one value"
+
     def of(self, hint: Any) -> "Key":
         """The same key for a part of its value."""
         return dataclasses.replace(self, hint=hint)

@@ -33,10 +33,10 @@ class Problems:
         return len(self._found) + self._more
 
     def add(self, place: Place, what: str, cure: str, *, with_column: bool = False) -> None:
-        """Keep `file:line: what; cure` (with_column: `file:line:column:`)."""
+        """Keep `file:line: what; cure` (with_column: `file:line:column:`; cure "" when `what` holds it)."""
         where = f"{place}:{place.column}" if with_column else str(place)
         if len(self._found) < _MOST:
-            self._found.add((place, f"{where}: {what}; {cure}"))
+            self._found.add((place, f"{where}: {what}; {cure}" if cure else f"{where}: {what}"))
         else:
             self._more += 1
 

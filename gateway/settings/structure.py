@@ -99,7 +99,7 @@ def build(node: Node, key: Key, place: Place, problems: Problems) -> Any:
                 if isinstance(node, Mapping)
                 else _tuple(node, key.of(hint), problems)
             )
-    problems.add(place, f"{key.name!r} can't be {described(node)}", key.help or "write one value")
+    problems.add(place, f"{key.name!r} can't be {described(node)}", key.expected)
     return INVALID
 
 
@@ -118,7 +118,7 @@ def _scalar(hints: tuple[Any, ...], node: Scalar, key: Key, problems: Problems) 
     elif len(unfit) == 1:
         problems.add(node.place, f"{key.name!r}: {unfit[0].what}", unfit[0].cure)
     else:
-        problems.add(node.place, f"{key.name!r}: {unfit[0].what}", " or: ".join(each.cure for each in unfit))
+        problems.add(node.place, f"{key.name!r}: {unfit[0].what}", ", or ".join(each.cure for each in unfit))
     return INVALID
 
 

@@ -58,4 +58,4 @@ def described(node: Node) -> str:
         return "a mapping"
     if isinstance(node, Sequence):
         return "a list"
-    return "nothing" if node.value is None else repr(node.text[:80])
+    return "empty" if node.value is None else repr(node.text[:80])

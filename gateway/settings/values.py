@@ -4,15 +4,17 @@ import math
 import re
 from typing import Any, Literal, get_args, get_origin
 
-from gateway.core.units import convert, parse_quantity
+from gateway.core.units import UNITS, convert, parse_quantity
 from gateway.settings.keys import BYTES, GPIO, Key
 from gateway.settings.problems import shown, suggestion
 from gateway.settings.tree import Scalar
 
 _ON_OFF = {"on": True, "off": False, "true": True, "false": False}
-_LINE = re.compile(r"GPIO([0-9]{1,2})|[0-9]{1,2}")
+_HEX = "0x{:02x}"
+_WRITTEN = {GPIO: "GPIO{}", "By": "{} B"}
+_LINE = re.compile(r"GPIO([0-9]{1,2})")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)")
-_QUANTITY_EXAMPLES = {"s": "5 s", "Cel": "-0.2 Cel", "V": "0.5 V", "By": "256 MiB"}
+_QUANTITY_EXAMPLES = {"s": "5 s", "Cel": "-0.2 Cel", "V": "0.5 V"}
 
 
 class Unfit(ValueError):
@@ -40,7 +42,9 @@ def _one_of(choices: tuple[Any, ...], scalar: Scalar) -> Any:
     for choice in choices:
         if choice == scalar.text or (choice == scalar.value and type(choice) is type(scalar.value)):
             return choice
-    raise Unfit(f"{shown(scalar.text)} is not possible here", suggestion(scalar.text, [str(each) for each in choices]))
+    words = [str(each) for each in choices]
+    cure = suggestion(scalar.text, words) if len(words) > 1 else f"write {words[0]}"
+    raise Unfit(f"{shown(scalar.text)} is not possible here", cure)
 
 
 def _two_state(scalar: Scalar) -> bool:
@@ -54,7 +58,7 @@ def _text(scalar: Scalar, key: Key) -> str:
     if scalar.value is None:
         raise Unfit("the value is missing", "write one, or remove the key")
     if key.pattern and re.fullmatch(key.pattern, scalar.text) is None:
-        raise Unfit(f"{shown(scalar.text)} has the wrong form", key.help)
+        raise Unfit(f"{shown(scalar.text)} has the wrong form", key.expected)
     return scalar.text
 
 
@@ -64,18 +68,20 @@ def _number(hint: type, scalar: Scalar, key: Key) -> int | float:
     elif key.unit == "By":
         value = _size(scalar)
     elif key.unit and hint is float:
-        value = _quantity(scalar, key.unit)
+        value = quantity(scalar.text, key.unit)
     else:
         value = _bare(hint, scalar)
-    _check_range(value, key)
+    _check_range(value, scalar.text, key)
     return hint(value)  # type: ignore[no-any-return]  # hint is int or float
 
 
 def _line(scalar: Scalar) -> int:
     match = _LINE.fullmatch(scalar.text)
-    if match is None:
-        raise Unfit(f"{shown(scalar.text)} is not a header line", "write it as GPIO17 (the BCM number, not the pin's)")
-    return int(match[1] or match[0])
+    if match:
+        return int(match[1])
+    if type(scalar.value) is int:
+        return scalar.value
+    raise Unfit(f"{shown(scalar.text)} is not a header line", "write it as GPIO17 (the BCM number, not the pin's)")
 
 
 def _size(scalar: Scalar) -> int:
@@ -87,23 +93,18 @@ def _size(scalar: Scalar) -> int:
     return int(float(match[1]) * BYTES[match[2]])
 
 
-def _quantity(scalar: Scalar, unit: str) -> float:
+def quantity(text: str, unit: str) -> float:
+    """`"5 min"` in `unit`. Raises Unfit."""
+    try:
+        value, written = parse_quantity(text)
+        if written != "1" or unit == "1":
+            return convert(value, written, unit)
+        what = f"{shown(text)} has no unit"
+    except ValueError:
+        what = f"{shown(text)} is not a {UNITS[unit].kind}"
     example = _QUANTITY_EXAMPLES.get(unit, f"1 {unit}")
-    try:
-        value, written = parse_quantity(scalar.text)
-    except ValueError as error:
-        raise Unfit(_short(error), f"write it as {example!r}") from None
-    if written == "1" and unit != "1":
-        raise Unfit(f"{shown(scalar.text)} has no unit", f"write it with its unit, as {example!r}")
-    try:
-        return convert(value, written, unit)
-    except ValueError as error:
-        raise Unfit(_short(error), f"write it as {example!r}") from None
-
-
-def _short(error: ValueError) -> str:
-    text = str(error)
-    return text if len(text) <= 300 else text[:299] + "…"
+    fitting = ", ".join(code for code, each in UNITS.items() if each.kind == UNITS[unit].kind)
+    raise Unfit(what, f"write it as '{example}' (units: {fitting})")
 
 
 def _bare(hint: type, scalar: Scalar) -> int | float:
@@ -117,7 +118,7 @@ def _bare(hint: type, scalar: Scalar) -> int | float:
     raise Unfit(f"{shown(scalar.text)} is not a number", "write digits, such as 12.5")
 
 
-def _check_range(value: float, key: Key) -> None:
+def _check_range(value: float, text: str, key: Key) -> None:
     if isinstance(value, int) and value.bit_length() > 63:
         raise Unfit("the number is too large", "check its digits")
     if not math.isfinite(value):
@@ -125,16 +126,11 @@ def _check_range(value: float, key: Key) -> None:
     too_low = key.low is not None and value < key.low
     too_high = key.high is not None and value > key.high
     if too_low or too_high:
-        raise Unfit(f"{_written(value, key)} is out of range", f"the range is {_range(key)}")
+        written = _HEX if text.startswith("0x") else _WRITTEN.get(key.unit, f"{{:.12g}} {key.unit}".strip())
+        low = "" if key.low is None else f"from {written.format(_whole(key.low))} "
+        high = "" if key.high is None else f"to {written.format(_whole(key.high))}"
+        raise Unfit(f"{shown(text)} is out of range", f"the range is {low}{high}".rstrip())
 
 
-def _range(key: Key) -> str:
-    low = "" if key.low is None else f"from {_written(key.low, key)} "
-    high = "" if key.high is None else f"to {_written(key.high, key)}"
-    return f"{low}{high}".strip()
-
-
-def _written(value: float, key: Key) -> str:
-    if key.unit == GPIO:
-        return f"GPIO{value:g}"
-    return f"{value:.12g} {key.unit}".strip()
+def _whole(bound: float) -> int | float:
+    return int(bound) if bound == int(bound) else bound

@@ -85,6 +85,7 @@ class Wirer:
         self._problems = problems
         self._claims = Claims(problems)
         self._places: dict[str, Place] = {}
+        self._broken_buses: set[str] = set()
         self._process_of_bus: dict[str, str] = {}
         self._read_backs: list[Entry[OutputEntry]] = []
 
@@ -92,7 +93,7 @@ class Wirer:
         """Take one entry of `buses`."""
         entry = structure(BusEntry, named.node, named.place, f"bus {named.name!r}", self._problems)
         if entry is None or not self._fits_kind(named, entry):
-            self.wiring.broken.add(named.name)
+            self._broken_buses.add(named.name)
             return
         device = entry.device or (HEADER if entry.type == "gpio" else "")
         path = device or ("the kernel's 1-Wire bus" if entry.type == "onewire" else "")
@@ -204,7 +205,7 @@ class Wirer:
         node = named.node.items.get("bus")
         if node is None:
             return self._only_bus(spec, named)
-        if not isinstance(node, Scalar) or node.text in self.wiring.broken:
+        if not isinstance(node, Scalar) or node.text in self._broken_buses:
             return None  # reported already
         bus = self.wiring.buses.get(node.text)
         if bus is None:
@@ -222,7 +223,7 @@ class Wirer:
             return fitting[0]
         if spec.bus == "gpio" and not fitting and _DEFAULT_GPIO.name not in self.wiring.buses:
             return self.wiring.buses.setdefault(_DEFAULT_GPIO.name, _DEFAULT_GPIO)
-        if not fitting and self.wiring.broken:
+        if not fitting and self._broken_buses:
             return None  # the bus that was meant may be the broken one
         what = f"{named.name!r} names no bus, and there are {len(fitting)} of type {spec.bus}"
         cure = f"add 'bus: {fitting[0].name}' or another" if fitting else f"add a bus of type {spec.bus} under 'buses'"
@@ -328,8 +329,7 @@ def _offsets(part: "_Part[DeviceEntry]", problems: Problems) -> dict[str, float]
             continue
         try:
             offsets[channel] = convert_difference(*parse_quantity(text), measured[channel])
-        except ValueError as error:
-            problems.add(
-                part.at("offset"), f"the offset does not fit: {error}", f"write it as '-0.2 {measured[channel]}'"
-            )
+        except ValueError:
+            what = f"offset {shown(text)} does not fit a {UNITS[measured[channel]].kind}"
+            problems.add(part.at("offset"), what, f"write it as '-0.2 {measured[channel]}'")
     return offsets

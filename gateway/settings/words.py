@@ -20,7 +20,9 @@ class BusEntry:
     """A wire or port."""
 
     type: BusType = word("i2c, serial, onewire, gpio or dht")
-    device: str = word("path of the device node, e.g. /dev/i2c-1", default="", pattern=r"/dev/[\w./:+@-]+")
+    device: str = word(
+        "path of the device node, e.g. /dev/i2c-1", default="", pattern=r"/dev(/[A-Za-z0-9_:+@-][A-Za-z0-9_.:+@-]*)+"
+    )
     baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = word("serial: bits per second", default=9600)
     parity: Literal["none", "even", "odd"] = word("serial: parity bit", default="none")
     stop_bits: Literal[1, 2] = word("serial: stop bits", default=1)

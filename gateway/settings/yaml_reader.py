@@ -241,6 +241,8 @@ def _explained(error: yaml.YAMLError, text: str, name: str) -> tuple[Place, str,
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return place, "a tab is used to indent", "indent with spaces"
     problem = str(getattr(error, "problem", None) or error)
+    if "%{" in line:
+        return place, problem, "put the value that holds %{…} in quotes"
     context = getattr(error, "context", None)
     what = f"{problem} ({context})" if context else problem
     return place, what, "check indentation, brackets and colons; quote a value that holds % { } [ ] # or ': '"
