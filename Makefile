@@ -13,7 +13,7 @@ soak: ## the long variants: 50 kills of each process, a minute without the broke
 	KG_SOAK=1 ./test tests/system --timeout 3600
 
 bench: ## the whole chain, measured
-	$(PYTHON) bench/pipeline.py
+	$(PYTHON) -m bench.pipeline
 
 generated: ## config/schema.json and docs/drivers from the code
-	$(PYTHON) tests/docs/generated.py --write
+	.ci/generated
