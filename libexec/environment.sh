@@ -72,7 +72,7 @@ environment() {
         "$2" -m venv "$1" || die "$2 could not make a virtual environment in $(pwd)/$1"
     fi
     say "Installing the gateway and what it needs into $1"
-    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$3]" >&2 ||
+    "$1/bin/python" -m pip install -qq --disable-pip-version-check --editable ".[$3]" >&2 ||
         die "pip could not install the gateway: its message above says why. Without a network, only a machine set up before can run it"
     printf '%s\n' "$wanted $(pwd)" >"$stamp"
 }
@@ -95,7 +95,7 @@ journal_library() {
         return
     fi
     install_packages "to compile systemd-python, which has no wheel" gcc libc6-dev pkg-config libsystemd-dev
-    "$1/bin/python" -m pip install --quiet --disable-pip-version-check ".[journal]" >&2 || die "pip could not build systemd-python: its message above says why"
+    "$1/bin/python" -m pip install -qq --disable-pip-version-check ".[journal]" >&2 || die "pip could not build systemd-python: its message above says why"
 }
 
 # same_as_debian DIR: whether Debian's python3 is of the same X.Y as the environment DIR.

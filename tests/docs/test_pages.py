@@ -89,7 +89,7 @@ def test_names_of_the_architecture_exist() -> None:
 
 def is_defined(file: Path, names: list[str]) -> bool:
     """Whether the file defines names[0], which defines names[1], and so on."""
-    body: list[ast.stmt] = ast.parse(file.read_text()).body
+    body: list[ast.stmt] = ast.parse(file.read_text()).body if file.exists() else []
     for name in names:
         found = [node for node in body if isinstance(node, DEFINITIONS) and node.name == name]
         if not found:
