@@ -72,7 +72,6 @@ class _Part(Entry[T]):
     spec: Spec
     bus: Bus
     options: dict[str, Any]
-    made: Any
     channels: tuple[Channel, ...]
 
 
@@ -173,12 +172,12 @@ class Wirer:
         try:
             made = spec.options(**options)
             channels, claims = tuple(spec.channels(made)), tuple(spec.claims(made))
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # a driver of others may raise anything about options it does not like
             self._problems.add(named.place, f"{named.name!r}: {error}", f"see the page of driver {spec.name}")
             return None
         for claim in claims:
             self._claims.take(_scope(bus), claim, f"{named.name!r}", named.place, on=f" on bus {bus.name!r}")
-        return _Part(named.name, data, named.node, named.place, spec, bus, options, made, channels)
+        return _Part(named.name, data, named.node, named.place, spec, bus, options, channels)
 
     def _claim_name(self, named: Named, what: str) -> None:
         first = self._places.setdefault(named.name, named.place)

@@ -97,11 +97,11 @@ def test_health_alarms_follow_what_the_site_has(tmp_path: Path) -> None:
     """Without field devices and cloud nobody is told of their absence; a site may define a health alarm itself."""
     own = "alarms:\n  gateway/recorder_silent: {when: not gateway/recorder.connected, for: 1 min, priority: low}\n"
     alarms = compiled(tmp_path, HEAD + own).rulebook.alarms
-    assert {each.name for each in alarms} == {
+    assert sorted(each.name for each in alarms) == [
         "gateway/recorder_silent",
-        "gateway/store_failing",
         "gateway/state_not_durable",
-    }
+        "gateway/store_failing",
+    ]
     assert next(each for each in alarms if each.name == "gateway/recorder_silent").for_s == 60
 
 
@@ -206,6 +206,33 @@ def test_control_alone_drives_outputs(tmp_path: Path) -> None:
     text = HEAD + "buses: {one: {type: i2c, device: /dev/i2c-1}}\noutputs: {a: {driver: far, address: 1}}\n"
     with pytest.raises(ConfigurationError, match="only control may drive outputs"):
         compiled(tmp_path, text, shelf)
+
+
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan", "1e999", "9" * 30])
+def test_numbers_are_finite(tmp_path: Path, number: str) -> None:
+    """A number that is infinite, no number or beyond all measure is refused where it stands."""
+    shelf = Shelf(part("probe", lambda _: ()))
+    text = HEAD + (
+        "buses: {one: {type: i2c, device: /dev/i2c-1}}\n"
+        f"devices:\n  a: {{driver: probe, address: 1, every: 1 s, gain: {number}}}\n"
+    )
+    with pytest.raises(ConfigurationError, match=r"site.yaml:5: 'gain': the number is (not finite|too large)"):
+        compiled(tmp_path, text, shelf)
+
+
+def test_an_interlock_without_priority_gets_its_kinds(tmp_path: Path) -> None:
+    """A trip holds slot 2 and a permissive slot 4 when the site says nothing."""
+    text = HEAD + (
+        "devices: {fan: {driver: contact, line: GPIO5, pull: up, active: low, channel: closed}}\n"
+        "outputs: {valve: {driver: relay, line: GPIO17, active: high}}\n"
+        "interlocks:\n"
+        "  a: {trip: fan.closed, outputs: {valve: inhibit_start}, on_bad_input: hold(2 min)}\n"
+        "  b: {permissive: fan.closed, outputs: {valve: off}, on_bad_input: trip}\n"
+    )
+    first, second = compiled(tmp_path, text).rulebook.interlocks
+    assert (first.slot, second.slot) == (Slot.LIFE_SAFETY, Slot.PERMISSIVE)
+    assert (first.outputs, first.on_bad_input) == ({"valve": "inhibit_start"}, BadInput("hold", 120.0))
+    assert (first.latch, first.bypass_max_s) == (True, 0.0)
 
 
 def test_a_rule_may_raise_and_log(tmp_path: Path) -> None:
