@@ -36,6 +36,11 @@ class StatePaths:
         return self.config_dir / "overlay.yaml"
 
     @property
+    def source(self) -> Path:
+        """Names the site's file that `gateway run` was given."""
+        return self.config_dir / "source"
+
+    @property
     def control_dir(self) -> Path:
         """What only control writes."""
         return self.state / "control"
@@ -68,6 +73,13 @@ class StatePaths:
     def lock(self, process: str) -> Path:
         """The file whose lock the one process of this kind holds."""
         return self.state / f"{process}.lock"
+
+    def read_source(self) -> Path | None:
+        """The site's file that `gateway run` was given, None when there was none."""
+        try:
+            return Path(self.source.read_text(encoding="utf-8").strip())
+        except FileNotFoundError:
+            return None
 
     def create(self) -> None:
         """Make every directory. Raises OSError."""

@@ -1,0 +1,1 @@
+"""What the commands share: asking a process, tables, words for people."""
