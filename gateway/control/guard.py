@@ -1,0 +1,226 @@
+"""The output guard: the only thread that touches output lines. It drives what the loop last said, for as long as a
+lease holds, and the safe level otherwise.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+
+from gateway.core.clock import Clock
+from gateway.core.driver import DigitalOutput
+from gateway.core.event import Event, EventClass
+from gateway.core.reading import Value
+from gateway.settings.model import Output
+
+BEAT_S = 0.5
+"""The longest the guard sleeps, so that its beat stays fresh."""
+SILENT_NS = 2_000_000_000
+"""A guard without a beat for this long counts as dead: the watchdog is not fed."""
+RETRY_NS = 250_000_000
+"""The pause after a line that could not be claimed or driven."""
+
+Claim = Callable[[Output], DigitalOutput]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What the loop wants, and when it said so. Replaced as a whole: the latest wins, no lock is needed."""
+
+    targets: Mapping[str, Value] = field(default_factory=dict)
+    given_ns: int = 0
+
+
+@dataclass(slots=True)
+class _Line:
+    """One output. driven: the level on the line, None while unknown. off_until_ns: minimum off time after a lapse."""
+
+    output: Output
+    handle: DigitalOutput | None = None
+    driven: bool | None = None
+    retry_ns: int = 0
+    off_until_ns: int = 0
+    lapsed: bool = False
+    failing: str = ""
+
+
+class OutputGuard:
+    """Owns the lines of every output. `claim` claims one at its safe level; `tell` takes an Event and only enqueues.
+
+    Every level is safe when the guard starts, when it stops, and whenever the loop has been silent for the output's
+    lease. Nothing here waits for the loop, and the loop never waits for anything here.
+    """
+
+    def __init__(self, claim: Claim, tell: Callable[[Event], None], clock: Clock) -> None:
+        self._claim = claim
+        self._tell = tell
+        self._clock = clock
+        self._order = _Order()
+        self._lines: dict[str, _Line] = {}
+        self._wake: SimpleQueue[Sequence[Output] | None] = SimpleQueue()
+        self._configured = threading.Event()
+        self._stopping = False
+        self._beat_ns = clock.now_ns()
+        self._driven: dict[str, bool | None] = {}
+        self._thread = threading.Thread(target=self._run, name="output-guard", daemon=True)
+
+    def start(self, outputs: Sequence[Output], timeout_s: float = 2.0) -> bool:
+        """Claim every output at its safe level; False when that is not done within the time (it goes on trying)."""
+        self._thread.start()
+        return self.configure(outputs, timeout_s)
+
+    def configure(self, outputs: Sequence[Output], timeout_s: float = 2.0) -> bool:
+        """Own exactly these outputs. Unchanged ones are not touched, removed ones are driven safe and closed."""
+        self._configured.clear()
+        self._wake.put(tuple(outputs))
+        return self._configured.wait(timeout_s)
+
+    def refresh(self, targets: Mapping[str, Value], now_ns: int) -> None:
+        """The loop's word on every output; renews every lease. Never blocks."""
+        changed = targets != self._order.targets
+        self._order = _Order(targets, now_ns)
+        if changed:
+            self._wake.put(None)
+
+    def stop(self, timeout_s: float = 2.0) -> bool:
+        """Drive every output safe and close the lines; False when that did not happen in time."""
+        self._stopping = True
+        self._wake.put(None)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def alive(self) -> bool:
+        """Whether the thread runs and has turned within the last 2 s."""
+        return self._thread.is_alive() and self._clock.now_ns() - self._beat_ns < SILENT_NS
+
+    @property
+    def driven(self) -> Mapping[str, bool | None]:
+        """The level last put on each line; None when it could not be. A new mapping after each change."""
+        return self._driven
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._take(self._rest_s())
+                self.enforce(self._clock.now_ns())
+            except Exception:
+                _log.exception("the output guard stumbled and goes on")
+            self._beat_ns = self._clock.now_ns()
+        for line in self._lines.values():
+            self._release(line)
+
+    def _take(self, rest_s: float) -> None:
+        """Sleep until something is asked or `rest_s` has passed."""
+        try:
+            asked = self._wake.get(timeout=rest_s)
+        except Empty:
+            return
+        if asked is not None:
+            self._adopt(asked)
+
+    def _rest_s(self) -> float:
+        """Until the next lease runs out or a failed line may be tried again."""
+        now_ns = self._clock.now_ns()
+        due_ns = now_ns + round(BEAT_S * 1e9)
+        for line in self._lines.values():
+            if line.failing:
+                due_ns = min(due_ns, line.retry_ns)
+            elif not line.lapsed:
+                due_ns = min(due_ns, self._lease_end_ns(line))
+        return max(0.0, (due_ns - now_ns) / 1e9)
+
+    def _adopt(self, outputs: Sequence[Output]) -> None:
+        wanted = {output.name: output for output in outputs}
+        for name, line in list(self._lines.items()):
+            if wanted.get(name) != line.output:
+                self._release(line)
+                del self._lines[name]
+        for name, output in wanted.items():
+            if name not in self._lines:
+                self._lines[name] = _Line(output)
+        self.enforce(self._clock.now_ns())
+        self._configured.set()
+
+    def enforce(self, now_ns: int) -> None:
+        """Bring every line to the level that holds now."""
+        targets = self._order.targets
+        for line in self._lines.values():
+            level = self._level(line, targets, now_ns)
+            if (line.driven is not level or line.handle is None) and (not line.failing or now_ns >= line.retry_ns):
+                self._drive(line, level, now_ns)
+        self._driven = {name: line.driven for name, line in self._lines.items()}
+
+    def _level(self, line: _Line, targets: Mapping[str, Value], now_ns: int) -> bool:
+        """What the line must be at: the loop's target while its lease holds, else safe."""
+        policy = line.output.policy
+        if now_ns >= self._lease_end_ns(line):
+            if not line.lapsed and self._order.given_ns:
+                self._lapse(line, now_ns)
+            line.lapsed = True
+            return policy.safe
+        line.lapsed = False
+        target = bool(targets.get(policy.name, policy.safe))
+        return target and now_ns >= line.off_until_ns
+
+    def _lapse(self, line: _Line, now_ns: int) -> None:
+        policy = line.output.policy
+        if line.driven and not policy.safe:
+            line.off_until_ns = now_ns + round(policy.min_off_s * 1e9)
+        _log.error("%s goes to its safe state: no decision for %g s", policy.name, policy.lease_s)
+        data = {"lease_s": policy.lease_s, "safe": policy.safe, "before": line.driven}
+        self._tell(Event(EventClass.SYSTEM, policy.name, "lease_lapsed", now_ns, data))
+
+    def _lease_end_ns(self, line: _Line) -> int:
+        return self._order.given_ns + round(line.output.policy.lease_s * 1e9)
+
+    def _drive(self, line: _Line, level: bool, now_ns: int) -> None:
+        name = line.output.name
+        try:
+            if line.handle is None:
+                line.handle = self._claim(line.output)
+            line.handle.drive(level)
+            if line.handle.level() is not level:
+                raise OSError(f"the line reads {not level} after it was driven {level}: check for a short circuit")
+        except OSError as error:
+            line.retry_ns = now_ns + RETRY_NS
+            self._failed(line, str(error), now_ns)
+            return
+        line.driven = level
+        if line.failing:
+            line.failing = ""
+            _log.info("%s can be driven again", name)
+            self._tell(Event(EventClass.SYSTEM, name, "drive_restored", now_ns, {"level": level}))
+
+    def _failed(self, line: _Line, message: str, now_ns: int) -> None:
+        name, handle = line.output.name, line.handle
+        line.driven = None
+        if line.failing and handle is not None:  # a second failure in a row: claim the line afresh
+            line.handle = None
+            _close(handle, name)
+        if not line.failing:
+            _log.error("%s can't be driven: %s", name, message)
+            self._tell(Event(EventClass.SYSTEM, name, "drive_failed", now_ns, {"message": message}))
+        line.failing = message
+
+    def _release(self, line: _Line) -> None:
+        """Safe, then closed; a line that fails here is left to the safe-state program."""
+        if line.handle is None:
+            return
+        try:
+            line.handle.drive(line.output.policy.safe)
+        except OSError as error:
+            _log.error("%s could not be driven safe on release: %s", line.output.name, error)
+        _close(line.handle, line.output.name)
+        line.handle = None
+
+
+def _close(handle: DigitalOutput, name: str) -> None:
+    close = getattr(handle, "close", None)
+    if close is None:
+        return
+    try:
+        close()
+    except OSError as error:
+        _log.debug("closing the line of %s: %s", name, error)

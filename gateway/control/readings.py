@@ -1,0 +1,73 @@
+"""The only maker of Readings: from polls, from edges, from silence and from our own processes' health."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from gateway.core.driver import Channel
+from gateway.core.quality import Reason
+from gateway.core.reading import Reading, Value
+from gateway.local.polling import Outcome
+from gateway.settings.model import Device
+
+
+class ReadingMaker:
+    """Turns outcomes into exactly one Reading per channel of their device. Immutable; any thread."""
+
+    __slots__ = ("_channels",)
+
+    def __init__(self, devices: Iterable[Device]) -> None:
+        self._channels = {
+            device.name: tuple(
+                (channel, f"{device.name}.{channel.name}", device.offsets.get(channel.name, 0.0))
+                for channel in device.channels
+            )
+            for device in devices
+        }
+
+    def make(self, outcome: Outcome) -> list[Reading]:
+        """One Reading per channel; none for a device that is not ours."""
+        channels = self._channels.get(outcome.device, ())
+        if outcome.samples is None:
+            return [Reading(point, None, outcome.reason, outcome.time_ns, outcome.detail) for _, point, _ in channels]
+        measured = {sample.channel: sample for sample in outcome.samples}
+        readings = []
+        for channel, point, offset in channels:
+            sample = measured.get(channel.name)
+            if sample is None:
+                detail = f"the driver gave no {channel.name}: report this as a fault of the driver"
+                readings.append(Reading(point, None, Reason.BAD_INTERNAL_ERROR, outcome.time_ns, detail))
+            else:
+                value, reason, detail = _judge(channel, sample.value, sample.reason, offset)
+                readings.append(Reading(point, value, reason, outcome.time_ns, detail))
+        return readings
+
+
+def edge_reading(device: Device, active: bool, time_ns: int) -> Reading:
+    """A contact that has just changed."""
+    return Reading(f"{device.name}.{device.channels[0].name}", active, Reason.GOOD, time_ns)
+
+
+def health_readings(values: Mapping[str, Value | None], time_ns: int) -> list[Reading]:
+    """Points of our own processes; None means that the process has fallen silent."""
+    return [
+        Reading(point, value, Reason.GOOD, time_ns)
+        if value is not None
+        else Reading(point, None, Reason.BAD_NO_COMMUNICATION, time_ns, f"{point.partition('.')[0]} is silent")
+        for point, value in values.items()
+    ]
+
+
+def _judge(channel: Channel, value: Value, reason: Reason, offset: float) -> tuple[Value | None, Reason, str]:
+    """The value with its calibration, at the part's resolution, and how far it may be trusted."""
+    if channel.is_binary or isinstance(value, bool):
+        if channel.is_binary and isinstance(value, bool):
+            return value, reason, ""
+        kind = "true or false" if channel.is_binary else "a number"
+        return None, Reason.BAD_INTERNAL_ERROR, f"the driver gave {value!r} where {kind} is needed"
+    if not math.isfinite(value):
+        return None, Reason.BAD_OUT_OF_RANGE, f"{value} is no measurement: check the sensor and its wires"
+    value = round(value + offset, channel.digits)
+    if channel.low <= value <= channel.high:
+        return value, reason, ""
+    detail = f"{value} {channel.unit} is outside the part's {channel.low:g} to {channel.high:g} {channel.unit}"
+    return value, Reason.UNCERTAIN_ENGINEERING_UNITS_EXCEEDED, detail
