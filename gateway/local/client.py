@@ -24,8 +24,8 @@ class Connection:
     """
 
     def __init__(self, path: Path, name: str, role: Role | str = Role.VIEWER, timeout_s: float = 5.0) -> None:
-        self._path = path
-        self._timeout_s = timeout_s
+        self.path = path
+        self.timeout_s = timeout_s
         self._parser = FrameParser()
         self._frames: deque[Frame] = deque()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -44,7 +44,7 @@ class Connection:
         except OSError as error:
             why = self._last_words() or f"takes nothing any more: {error or type(error).__name__}"
             self.close()
-            raise ConnectionError(f"{self._path} {why}") from error
+            raise ConnectionError(f"{self.path} {why}") from error
 
     def receive(self, timeout_s: float) -> Frame | None:
         """The next frame, None when `timeout_s` passed without one. Raises ConnectionError when the peer is gone."""
@@ -74,25 +74,25 @@ class Connection:
 
     def _connect(self) -> None:
         try:
-            self._socket.connect(str(self._path))
+            self._socket.connect(str(self.path))
         except OSError as error:
-            raise ConnectionError(f"nothing answers at {self._path}: {error.strerror or error}") from error
+            raise ConnectionError(f"nothing answers at {self.path}: {error.strerror or error}") from error
 
     def _greet(self, name: str, role: Role) -> Header:
         self.send({"kind": "hello", "protocol": PROTOCOL, "name": name, "role": role.value})
-        answer = self.receive(self._timeout_s)
+        answer = self.receive(self.timeout_s)
         if answer is None:
-            raise ConnectionError(f"{self._path} did not say hello within {self._timeout_s:g} s")
+            raise ConnectionError(f"{self.path} did not say hello within {self.timeout_s:g} s")
         header, _ = answer
         if header["kind"] == "error":
             raise Refused(str(header.get("message", "refused without a reason")))
         if header["kind"] != "hello":
-            raise ConnectionError(f"{self._path} answered hello with {header['kind']!r:.40}")
+            raise ConnectionError(f"{self.path} answered hello with {header['kind']!r:.40}")
         return header
 
     def _readable(self, timeout_s: float) -> bool:
         if self._socket.fileno() < 0:
-            raise ConnectionError(f"the connection to {self._path} is closed")
+            raise ConnectionError(f"the connection to {self.path} is closed")
         waiter = select.poll()
         waiter.register(self._socket, select.POLLIN)
         return bool(waiter.poll(timeout_s * 1000))
@@ -116,29 +116,27 @@ class Connection:
             reason = "it hung up"
         if not data:
             self.close()
-            raise ConnectionError(f"{self._path} is gone: {reason}")
+            raise ConnectionError(f"{self.path} is gone: {reason}")
         try:
             self._parser.feed(data)
             while (frame := self._parser.take()) is not None:
                 self._frames.append(frame)
         except ProtocolError as error:
             self.close()
-            raise ConnectionError(f"{self._path} broke the protocol: {error}") from error
+            raise ConnectionError(f"{self.path} broke the protocol: {error}") from error
 
 
 class Client:
-    """Questions and commands over one connection, one at a time. Raises as Connection does."""
+    """Questions and commands over a connection of its own, one at a time. Raises as Connection does."""
 
-    def __init__(self, path: Path, name: str, role: Role | str = Role.VIEWER, timeout_s: float = 5.0) -> None:
-        self._connection = Connection(path, name, role, timeout_s)
-        self._path = path
-        self._timeout_s = timeout_s
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self._number = 0
 
     @property
     def hello(self) -> Header:
         """The server's introduction: process, version, run, sim, configuration."""
-        return self._connection.hello
+        return self.connection.hello
 
     def command(self, verb: str, target: str = "", **fields: Any) -> dict[str, Any]:
         """The response to a command: `{"ok": …, "message": …}`. Waits up to the timeout."""
@@ -154,7 +152,7 @@ class Client:
 
     def close(self) -> None:
         """Hang up."""
-        self._connection.close()
+        self.connection.close()
 
     def __enter__(self) -> "Client":
         return self
@@ -166,13 +164,13 @@ class Client:
 
     def _ask(self, header: Header) -> Frame:
         self._number += 1
-        self._connection.send({**header, "id": self._number})
-        deadline = time.monotonic() + self._timeout_s
-        while (frame := self._connection.receive(max(0.0, deadline - time.monotonic()))) is not None:
+        self.connection.send({**header, "id": self._number})
+        deadline = time.monotonic() + self.connection.timeout_s
+        while (frame := self.connection.receive(max(0.0, deadline - time.monotonic()))) is not None:
             if frame[0]["kind"] == "error":
                 self.close()
-                raise ConnectionError(f"{self._path} hung up: {frame[0].get('message', '')}")
+                raise ConnectionError(f"{self.connection.path} hung up: {frame[0].get('message', '')}")
             if frame[0]["kind"] == "response" and frame[0].get("id") == self._number:
                 return frame
         self.close()
-        raise ConnectionError(f"{self._path} did not answer within {self._timeout_s:g} s")
+        raise ConnectionError(f"{self.connection.path} did not answer within {self.connection.timeout_s:g} s")

@@ -86,7 +86,7 @@ def test_a_rude_server_is_a_connection_error(data: bytes, message: str, rude: Ca
 def test_an_answer_that_never_comes_ends_the_wait(rude: Callable[[bytes], Path]) -> None:
     """A question waits as long as the timeout, also while other frames keep coming, and then hangs up."""
     chatter = b"".join(encode({"kind": "configuration", "hash": str(number)}) for number in range(50))
-    client = Client(rude(HELLO + chatter), "a", timeout_s=0.2)
+    client = Client(Connection(rude(HELLO + chatter), "a", timeout_s=0.2))
     begin = time.monotonic()
     with pytest.raises(ConnectionError, match=r"did not answer within 0\.2 s"):
         client.query("points")
@@ -97,7 +97,9 @@ def test_an_answer_that_never_comes_ends_the_wait(rude: Callable[[bytes], Path])
 
 def test_an_error_frame_is_told_with_its_reason(rude: Callable[[bytes], Path]) -> None:
     """When the server hangs up it says why, and the caller hears it."""
-    client = Client(rude(HELLO + encode({"kind": "error", "message": "64 peers are connected already"})), "a")
+    client = Client(
+        Connection(rude(HELLO + encode({"kind": "error", "message": "64 peers are connected already"})), "a")
+    )
     with pytest.raises(ConnectionError, match="64 peers"):
         client.query("points")
 

@@ -74,7 +74,7 @@ def may_command(client, verb):
 roles = [role.value for role in Role if connects(role)]
 verbs = {}
 for role in roles:
-    with Client(path, role, role) as client:
+    with Client(Connection(path, role, role)) as client:
         verbs[role] = [verb.value for verb in Verb if may_command(client, verb)]
 frames = {role: [k for k in ("subscribe", "ack", "samples", "health") if may_send(role, k)] for role in roles}
 print(json.dumps({"roles": roles, "verbs": verbs, "frames": frames}))

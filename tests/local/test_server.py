@@ -101,7 +101,7 @@ def test_a_broken_frame_ends_only_its_peer(frame: bytes, greeted: Raw, folder: P
     greeted.say(frame)
     assert greeted.hear()["kind"] == "error"
     assert greeted.hung_up()
-    with Client(folder / "control.sock", "other") as other:
+    with Client(Connection(folder / "control.sock", "other")) as other:
         assert other.query("points") == {"what": "points"}
 
 
@@ -155,11 +155,11 @@ def test_a_command_with_a_wrong_field_never_reaches_the_handler(
 
 def test_commands_arrive_stamped_with_role_and_login(folder: Path, server: Server, handler: Any) -> None:
     """A command carries what the credentials say, never what the peer claims; the recorder speaks for the cloud."""
-    with Client(folder / "control.sock", "gateway set", Role.OPERATOR) as client:
+    with Client(Connection(folder / "control.sock", "gateway set", Role.OPERATOR)) as client:
         assert client.command("set", "fan", value=True, for_s=60, who="chef") == {"ok": True, "message": "set fan"}
         assert client.command("release", "no")["ok"] is False
         assert client.command("release", "later")["message"] == "from another thread"
-    with Client(folder / "control.sock", "recorder", Role.RECORDER) as client:
+    with Client(Connection(folder / "control.sock", "recorder", Role.RECORDER)) as client:
         client.command("set", "fan", value=1, for_s=1, who="head office")
     first, last = handler.commands[0], handler.commands[-1]
     assert (first.role, first.who, first.value, first.for_s) == (Role.OPERATOR, "uid 0", True, 60.0)
@@ -175,7 +175,7 @@ def test_ending_a_bypass_needs_no_duration(greeted: Raw, handler: Any) -> None:
 
 def test_a_handler_that_raises_costs_an_error_not_the_thread(folder: Path, server: Server) -> None:
     """Whatever the handler raises, the peer is told and the server lives."""
-    with Client(folder / "control.sock", "a", Role.INSTALLER) as client:
+    with Client(Connection(folder / "control.sock", "a", Role.INSTALLER)) as client:
         with pytest.raises(Refused, match="internal error"):
             client.query("crash")
         with pytest.raises(Refused, match="not today: ask tomorrow"):
@@ -195,7 +195,7 @@ def test_a_handler_that_raises_costs_an_error_not_the_thread(folder: Path, serve
 
 def test_a_long_answer_comes_as_a_body(folder: Path, server: Server) -> None:
     """A result beyond a line's limit comes as the body, one beyond a body's is refused with advice."""
-    with Client(folder / "control.sock", "a") as client:
+    with Client(Connection(folder / "control.sock", "a")) as client:
         assert len(client.query("long", rows=1000)) == 1000
         with pytest.raises(Refused, match="ask for less"):
             client.query("long", rows=10_000)
@@ -213,7 +213,7 @@ def test_a_peer_that_does_not_read_is_dropped_alone(folder: Path, server: Server
 
     with (
         Connection(folder / "control.sock", "deaf", Role.RECORDER),
-        Client(folder / "control.sock", "other") as other,
+        Client(Connection(folder / "control.sock", "other")) as other,
     ):
         handler.pumped = lambda peer: flood(peer) if peer.name == "deaf" else None
         server.wake()
@@ -318,7 +318,7 @@ def test_a_stop_leaves_a_successors_socket(folder: Path, server: Server, handler
     successor = Server(path, handler, Access())
     successor.start()
     server.stop()
-    with Client(path, "a") as client:
+    with Client(Connection(path, "a")) as client:
         assert client.query("points") == {"what": "points"}
     successor.stop()
 

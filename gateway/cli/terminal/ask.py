@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.core.errors import GatewayError, Refused
 from gateway.core.role import Role
-from gateway.local.client import Client
+from gateway.local.client import Client, Connection
 from gateway.local.paths import StatePaths
 
 DONE, FAILED, USAGE, NOBODY = 0, 1, 2, 3
@@ -24,12 +24,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def control(arguments: argparse.Namespace, role: Role = Role.VIEWER) -> Client:
     """A connection to control. Raises ConnectionError or Refused."""
-    return Client(StatePaths(arguments.state).control_sock, "gateway", role, TIMEOUT_S)
+    return Client(Connection(StatePaths(arguments.state).control_sock, "gateway", role, TIMEOUT_S))
 
 
 def recorder(arguments: argparse.Namespace) -> Client:
     """A connection to the recorder, as a viewer. Raises ConnectionError or Refused."""
-    return Client(StatePaths(arguments.state).recorder_sock, "gateway", Role.VIEWER, TIMEOUT_S)
+    return Client(Connection(StatePaths(arguments.state).recorder_sock, "gateway", Role.VIEWER, TIMEOUT_S))
 
 
 def answering(work: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
