@@ -9,7 +9,7 @@ BYTES_LIMIT = 8 * 1024 * 1024
 
 
 class Intake:
-    """Two queues, one per lane, between the link's thread and the keeper's. When full, control's ring holds the rest."""
+    """Two queues, one per lane, from the link's thread to the keeper's. When full, control's ring holds the rest."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -35,11 +35,12 @@ class Intake:
         with self._condition:
             return list(self._waiting[lane])
 
-    def kept(self, lane: Lane, count: int) -> None:
-        """The first `count` of `waiting` are durable."""
+    def kept(self, lane: Lane, arrivals: list[Batch | Gap]) -> None:
+        """These of `waiting` are durable. Meanwhile the queue may have been cleared and filled with others."""
         with self._condition:
-            gone, self._waiting[lane] = self._waiting[lane][:count], self._waiting[lane][count:]
-            self._bytes -= sum(_size(arrival) for arrival in gone)
+            gone = {id(arrival) for arrival in arrivals}
+            self._waiting[lane] = [arrival for arrival in self._waiting[lane] if id(arrival) not in gone]
+            self._bytes = sum(_size(arrival) for waiting in self._waiting.values() for arrival in waiting)
 
     def size(self, lane: Lane) -> tuple[int, int]:
         """(arrivals, bytes) that wait in this lane."""

@@ -44,14 +44,21 @@ class Keeper:
     """
 
     def __init__(
-        self, store: Store, intake: Intake, outgoing: Outgoing, clock: Clock, acknowledge: Acknowledge, commit_s: float
+        self,
+        store: Store,
+        intake: Intake,
+        outgoing: Outgoing,
+        *,
+        clock: Clock,
+        acknowledge: Acknowledge,
+        commit_s: float,
     ) -> None:
         self._store = store
         self._intake = intake
         self._outgoing = outgoing
         self._clock = clock
         self._acknowledge = acknowledge
-        self._commit_s = commit_s
+        self.commit_s = commit_s
         self._lanes = {lane: _LaneState() for lane in Lane}
         self._busy_since_s: float | None = None
         self._chores_s = 0.0
@@ -138,11 +145,11 @@ class Keeper:
         frames, size = self._intake.size(lane)
         due_s = float("inf")
         if frames:
-            gather_s = self._commit_s if lane is Lane.TELEMETRY and frames < BULK_FRAMES and size < BULK_BYTES else 0.0
+            gather_s = self.commit_s if lane is Lane.TELEMETRY and frames < BULK_FRAMES and size < BULK_BYTES else 0.0
             due_s = state.committed_s + gather_s
         if self._outgoing.has_unbooked(lane):
             state.outcomes_since_s = state.outcomes_since_s or now_s
-            wait_s = self._commit_s if lane is Lane.TELEMETRY else OUTCOMES_WAIT_S
+            wait_s = self.commit_s if lane is Lane.TELEMETRY else OUTCOMES_WAIT_S
             due_s = min(due_s, state.outcomes_since_s + wait_s)
         return max(due_s, state.retry_at_s) if state.problem else due_s
 
@@ -158,7 +165,7 @@ class Keeper:
             return
         self._worked(state, lane)
         state.committed_s, state.outcomes_since_s = now_s, None
-        self._intake.kept(lane, len(arrivals))
+        self._intake.kept(lane, arrivals)
         self._outgoing.opened(self._store.outboxes[lane].ledger)  # when the file had to be replaced
         self._outgoing.booked(lane, len(outcomes))
         self._outgoing.committed(self._store.outboxes[lane].ledger, stored)

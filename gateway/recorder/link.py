@@ -67,7 +67,6 @@ class Link:
         self._health_due_s = 0.0
         self._turned_s = time.monotonic()
         self._stopping = threading.Event()
-        self._again = False
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._work, name="link", daemon=True)
         self.connected = False
@@ -104,11 +103,6 @@ class Link:
         self._number += 1
         self._answers[self._number] = answer
         self._send({"kind": "command", "id": self._number, **fields})
-
-    def resubscribe(self) -> None:
-        """The store begins anew: connect again and ask for what it lacks. Any thread."""
-        self._again = True
-        self._wake()
 
     def _send(self, header: dict[str, Any]) -> None:
         self._out.append(header)
@@ -147,19 +141,17 @@ class Link:
         """One connection's life. Raises ConnectionError when it ends."""
         self.hello = connection.hello
         self._run = str(connection.hello.get("run", ""))
-        self._again = False
         self._health_due_s = 0.0
         self.connected = True
         self._greeted(connection.hello)
         _log.info("connected to control, run %s", self._run)
         while not self._stopping.is_set():
             self._turned_s = time.monotonic()
-            if self._again:
-                raise ConnectionError("the store begins anew")
             self._subscribe(connection)
             busy = self._receive(connection)
             self._talk(connection)
             self._sleep(connection, busy)
+        self._talk(connection)  # the last acknowledgements
 
     def _subscribe(self, connection: Connection) -> None:
         """Ask for records once the store knows what it has."""

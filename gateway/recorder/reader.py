@@ -135,7 +135,7 @@ def _reading(batch: Batch, row: dict[str, Any]) -> dict[str, Any]:
 
 def _event(batch: Batch, row: dict[str, Any]) -> dict[str, Any]:
     return {
-        "kind": batch.kind.value,
+        "class": batch.kind.value,
         "subject": row.get("s"),
         "what": row.get("w"),
         "ts": batch.ts + int(row.get("t", 0)),
