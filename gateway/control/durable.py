@@ -52,8 +52,9 @@ class StateKeeper:
     the overseer's thread. `check` is for the overseer: it ends waits that the disk has not served within 2 s.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, write: Callable[[Path, bytes], None] | None = None) -> None:
         self.path = path
+        self._write = write or write_atomically
         self._clock = clock
         self._lock = threading.Lock()
         self._state: dict[str, Any] = {}
@@ -141,7 +142,7 @@ class StateKeeper:
             document = {"state": self._state, "intents": list(self._intents.values())}
         self._began_ns = self._clock.now_ns()
         try:
-            write_atomically(self.path, pack(document))
+            self._write(self.path, pack(document))
         except (OSError, ValueError) as error:
             self._failed(f"{self.path} can't be written: {error}")
         else:

@@ -4,6 +4,7 @@ lease holds, and the safe level otherwise.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -20,6 +21,7 @@ SILENT_NS = 2_000_000_000
 """A guard without a beat for this long counts as dead: the watchdog is not fed."""
 RETRY_NS = 250_000_000
 """The pause after a line that could not be claimed or driven."""
+_STUMBLE_S = 0.05
 
 Claim = Callable[[Output], DigitalOutput]
 _log = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ class OutputGuard:
         self._wake: SimpleQueue[Sequence[Output] | None] = SimpleQueue()
         self._configured = threading.Event()
         self._stopping = False
+        self._ended_safe = False
         self._beat_ns = clock.now_ns()
         self._driven: dict[str, bool | None] = {}
         self._thread = threading.Thread(target=self._run, name="output-guard", daemon=True)
@@ -89,7 +92,7 @@ class OutputGuard:
         self._stopping = True
         self._wake.put(None)
         self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return not self._thread.is_alive() and self._ended_safe
 
     def alive(self) -> bool:
         """Whether the thread runs and has turned within the last 2 s."""
@@ -107,9 +110,9 @@ class OutputGuard:
                 self.enforce(self._clock.now_ns())
             except Exception:
                 _log.exception("the output guard stumbled and goes on")
+                time.sleep(_STUMBLE_S)
             self._beat_ns = self._clock.now_ns()
-        for line in self._lines.values():
-            self._release(line)
+        self._ended_safe = all([self._release(line) for line in self._lines.values()])
 
     def _take(self, rest_s: float) -> None:
         """Sleep until something is asked or `rest_s` has passed."""
@@ -183,9 +186,9 @@ class OutputGuard:
             line.handle.drive(level)
             if line.handle.level() is not level:
                 raise OSError(f"the line reads {not level} after it was driven {level}: check for a short circuit")
-        except OSError as error:
+        except Exception as error:  # whatever a driver raises must not keep the guard from the other lines
             line.retry_ns = now_ns + RETRY_NS
-            self._failed(line, str(error), now_ns)
+            self._failed(line, error, now_ns)
             return
         line.driven = level
         if line.failing:
@@ -193,27 +196,32 @@ class OutputGuard:
             _log.info("%s can be driven again", name)
             self._tell(Event(EventClass.SYSTEM, name, "drive_restored", now_ns, {"level": level}))
 
-    def _failed(self, line: _Line, message: str, now_ns: int) -> None:
+    def _failed(self, line: _Line, error: Exception, now_ns: int) -> None:
         name, handle = line.output.name, line.handle
+        message = str(error) or type(error).__name__
         line.driven = None
         if line.failing and handle is not None:  # a second failure in a row: claim the line afresh
             line.handle = None
             _close(handle, name)
         if not line.failing:
-            _log.error("%s can't be driven: %s", name, message)
+            unexpected = None if isinstance(error, OSError) else error
+            _log.error("%s can't be driven: %s", name, message, exc_info=unexpected)
             self._tell(Event(EventClass.SYSTEM, name, "drive_failed", now_ns, {"message": message}))
         line.failing = message
 
-    def _release(self, line: _Line) -> None:
-        """Safe, then closed; a line that fails here is left to the safe-state program."""
+    def _release(self, line: _Line) -> bool:
+        """Safe, then closed; a line that fails here (False) is left to the safe-state program."""
         if line.handle is None:
-            return
+            return False
         try:
             line.handle.drive(line.output.policy.safe)
-        except OSError as error:
+        except Exception as error:  # the other lines must be released whatever this one's driver does
             _log.error("%s could not be driven safe on release: %s", line.output.name, error)
-        _close(line.handle, line.output.name)
-        line.handle = None
+            return False
+        finally:
+            _close(line.handle, line.output.name)
+            line.handle = None
+        return True
 
 
 def _close(handle: DigitalOutput, name: str) -> None:

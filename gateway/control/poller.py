@@ -68,7 +68,11 @@ class Poller:
 
     def buses(self) -> Mapping[str, bool]:
         """bus → whether it works: at least one of its devices answers."""
-        return {name: not worker.dead for name, (_, worker) in self._workers.items()}
+        works = {name: not worker.dead for name, (_, worker) in self._workers.items()}
+        answers = self._field.answers()
+        for device in self._field_devices:
+            works[device.bus] = works.get(device.bus, False) or answers[device.name]
+        return works
 
     def alive(self) -> bool:
         """Whether every worker runs and edges are being read."""

@@ -20,6 +20,7 @@ class _Watch:
     deadline_ns: int
     due_ns: int
     closed_ns: int = 0
+    answers: bool = False
 
 
 class FieldWatch:
@@ -35,9 +36,10 @@ class FieldWatch:
             every_ns, deadline_ns = round(device.every_s * 1e9), round(device.deadline_s * 1e9)
             self._watches[device.name] = _Watch(every_ns, deadline_ns, now_ns + every_ns + deadline_ns)
 
-    def knows(self, device: str) -> bool:
-        """Whether this configuration gives the device to field."""
-        return device in self._watches
+    def answers(self) -> dict[str, bool]:
+        """device → whether its last poll gave values."""
+        with self._lock:
+            return {name: watch.answers for name, watch in self._watches.items()}
 
     def accept(self, outcomes: Iterable[Outcome], now_ns: int) -> list[Outcome]:
         """What counts of what field says; too late, repeated, from the future or not field's is left out."""
@@ -51,6 +53,7 @@ class FieldWatch:
             for name, watch in self._watches.items():
                 if now_ns >= watch.due_ns:
                     watch.closed_ns = watch.due_ns - watch.deadline_ns
+                    watch.answers = False
                     missed = (now_ns - watch.due_ns) // watch.every_ns
                     watch.due_ns += (missed + 1) * watch.every_ns
                     detail = "the field process has sent nothing about it: is it running?"
@@ -64,5 +67,6 @@ class FieldWatch:
         if now_ns - outcome.time_ns > watch.every_ns + watch.deadline_ns:
             return False
         watch.closed_ns = outcome.time_ns
+        watch.answers = outcome.samples is not None
         watch.due_ns = now_ns + watch.every_ns + watch.deadline_ns
         return True
