@@ -103,12 +103,12 @@ def test_a_hang_of_control_is_bounded_and_ends_safe() -> None:
     assert not any("/opt/" in command for command in found["ExecStopPost"])
 
 
-def test_reload_compiles_first() -> None:
-    """A reload is a successful compilation and then a HUP: an invalid file never reaches control."""
-    compile_it, tell = settings(UNITS / "kitchen-gateway-control.service")["ExecReload"]
-    assert " check " in compile_it
-    assert "--compile" in compile_it
-    assert tell == "/bin/kill -HUP $MAINPID"
+def test_reload_is_the_one_that_compiles() -> None:
+    """A reload is `gateway reload FILE`, which compiles first: an invalid file never reaches control."""
+    (command,) = settings(UNITS / "kitchen-gateway-control.service")["ExecReload"]
+    (site,) = settings(UNITS / "kitchen-gateway-config.service")["ExecStart"]
+    file = site.split()[site.split().index("check") + 1]
+    assert command.split()[4:6] == ["reload", file]
 
 
 def test_rights_shrink_with_the_distance_from_the_pins() -> None:
