@@ -84,6 +84,12 @@ class AlarmState:
         self.view: dict[str, Any] = {}
         self._publish()
 
+    def succeed(self, predecessor: "AlarmState") -> None:
+        """After `restore`: the state began when it began, not when the configuration changed."""
+        if self.state is predecessor.state:
+            self._since_ns = predecessor._since_ns
+            self._publish()
+
     def update(self, board: Board) -> int | None:
         """Look at the condition and the causes; the time of the next look, if one is due by itself."""
         deadline_ns = self._ask(board)

@@ -213,6 +213,20 @@ class Engine:
         self._restore_group(state, "rules", self._rules, lambda item, data: item.restore(data, board, now_ns))
         self._restore_group(state, "outputs", self._outputs, lambda item, data: item.restore(data, now_ns))
 
+    def succeed(self, predecessor: "Engine", now_ns: int) -> None:
+        """Before the first step, take over from a running engine of another configuration without an edge on an output.
+
+        What both know goes on: points, latches, timers, claims of people, each output's value and minimum times.
+        """
+        self.restore(predecessor.state(), now_ns)
+        self._board.learn([reading for name, reading in predecessor.points.items() if name in self.points])
+        for name, alarm in self._alarms.items():
+            if name in predecessor._alarms:
+                alarm.succeed(predecessor._alarms[name])
+        for name, output in self._outputs.items():
+            if name in predecessor._outputs:
+                output.succeed(predecessor._outputs[name], self._board)
+
     def _restore_group(
         self, state: dict[str, Any], key: str, group: dict[str, Any], restore: Callable[[Any, dict[str, Any]], None]
     ) -> None:

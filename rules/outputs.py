@@ -45,9 +45,19 @@ class OutputArbiter:
         self._publish()
 
     def start(self, board: Board) -> None:
-        """The first step: the output is at its safe value, and minimum times begin."""
-        self._since_ns = board.now_ns
-        self._echo(board)
+        """The first step: the output is at its safe value and minimum times begin, unless it succeeds a running one."""
+        if self._since_ns is None:
+            self._since_ns = board.now_ns
+        self._tell_point(board)
+
+    def succeed(self, predecessor: "OutputArbiter", board: Board) -> None:
+        """Go on where another configuration's arbiter of this output is: no edge, minimum times run on."""
+        self.value, self._since_ns = predecessor.value, predecessor._since_ns
+        self._ruling, self._mismatched = predecessor._ruling, predecessor._mismatched and bool(self.policy.read_back)
+        if self._mismatched:
+            cause = Cause("as before the new configuration", {})
+            board.raise_alarm(f"mismatch/{self.name}", "read-back", cause)
+        self._publish()
 
     def update(self, board: Board) -> int | None:
         """Decide; the time of the next look, if one is due by itself."""
@@ -139,8 +149,11 @@ class OutputArbiter:
         if board.now_ns < self._echo_ns:
             return self._echo_ns
         self._echo_ns = board.now_ns + ECHO_NS
-        board.learn((Reading(self.point, self.value, Reason.GOOD, board.now_ns),))
+        self._tell_point(board)
         return None
+
+    def _tell_point(self, board: Board) -> None:
+        board.learn((Reading(self.point, self.value, Reason.GOOD, board.now_ns),))
 
     def _read_back(self, board: Board) -> int | None:
         seen = board.values.get(self.policy.read_back) if self.policy.read_back else None
