@@ -68,7 +68,7 @@ def refuse_real_cloud(configuration: Configuration) -> None:
         return
     held = [name for name in ("certificate", "key", "password_file") if getattr(cloud, name)]
     if held:
-        problem = f"--sim with real cloud credentials (cloud: {', '.join(held)}) would mix simulated readings into {cloud.url}"
+        problem = f"--sim would send simulated readings to {cloud.url} with real credentials ({', '.join(held)})"
         raise ConfigurationError([f"{problem}: take them out, or say allow_sim_with_cloud: true"])
 
 

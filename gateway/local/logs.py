@@ -96,12 +96,12 @@ class _Lines(logging.Handler):
         return f"{stamp} {self._process:<8} {record.levelname.lower():<8} {record.name}: "
 
 
-def configure(process: str) -> Logs:
+def configure(process: str, descriptor: int = 2) -> Logs:
     """Send every logger of this process through one queue; uncaught errors of threads and warnings too.
 
     Level: $KITCHEN_GATEWAY_LOG (debug, info, warning, error), else info. Call once, early, from `main`.
     """
-    logs = Logs(process)
+    logs = Logs(process, descriptor)
     logs.start()
     root = logging.getLogger()
     for old in root.handlers[:]:
