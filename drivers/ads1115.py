@@ -1,6 +1,6 @@
 """ADS1115: one input of a four-channel 16-bit ADC on I2C, behind a transmitter with a live zero.
 
-Datasheet: Texas Instruments SBAS444 "ADS111x", revision E, section 8 (registers).
+Datasheet: Texas Instruments SBAS444 "ADS111x", revision E (December 2024), register map.
 Fault limits: NAMUR NE 43. verified: fake.
 A 4-20 mA transmitter becomes volts in a shunt: 250 ohm makes 1 V to 5 V.
 """
@@ -93,7 +93,7 @@ def config_word(options: Options) -> int:
 
 
 def decode(data: bytes, config: int) -> float:
-    """Volts of a conversion register (two's complement, table 8-3: 0x7FFF is one LSB below full scale)."""
+    """Volts of a conversion register (two's complement: 0x7FFF is one LSB below full scale)."""
     full_scale_v = 4.096 if config & PGA_4V096 else 6.144
     return int.from_bytes(data, "big", signed=True) * full_scale_v / 32768
 
@@ -133,5 +133,6 @@ SPEC = Spec(
     datasheet="Texas Instruments, ADS111x, SBAS444 revision E",
     faults="A cut wire or a dead transmitter falls below the live zero, a short circuit rises above the range: "
     "BadSensorFailure. A transmitter without a live zero (`low: 0 V`) can't show a cut wire. The part has no checksum; "
-    "a reset or a stuck bus shows as a wrong configuration register: BadDataEncodingInvalid. Unplugged: BadNotConnected.",
+    "a reset or a stuck bus shows as a wrong configuration register: BadDataEncodingInvalid. Unplugged: "
+    "BadNotConnected.",
 )

@@ -48,7 +48,7 @@ class Ds18b20:
 
 
 def decode(text: str, last_c: float | None) -> float:
-    """°C of the kernel's milli-degrees. Raises InvalidData for no text, and for 85 °C unless `last_c` (good) was near."""
+    """°C of the kernel's milli-degrees. Raises InvalidData for no text, and for 85 °C unless `last_c` was near."""
     if not text.strip():
         raise InvalidData(
             "the kernel had no temperature: CRC error on the wire; check cable length and the 4.7 kohm pull-up"

@@ -33,6 +33,7 @@ SPEC = Spec(
     claims=lambda options: (f"line GPIO{options.line}",),
     sample="gas_valve: {driver: relay, bus: header, line: GPIO17, active: high, safe: off, lease: 3 s}",
     datasheet="Raspberry Pi documentation, GPIO pads control",
-    faults="The line itself is read back after each change. A welded contact or a dead coil only shows with `read_back`, "
-    "an auxiliary contact wired to an input. Fit an external resistor to the safe level: it decides while the Pi boots.",
+    faults="The line itself is read back after each change. A welded contact or a dead coil only shows with "
+    "`read_back`, an auxiliary contact wired to an input. Fit an external resistor to the safe level: it decides "
+    "while the Pi boots.",
 )

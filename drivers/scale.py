@@ -1,6 +1,6 @@
-"""A weighing indicator that streams lines such as `ST,GS,+00012.34kg` (CAS, A&D and many others).
+"""A weighing indicator that streams lines such as `ST,GS,+00012.34kg` (many makers share the format).
 
-Format: CAS "CI-200A Owner's Manual", section "RS-232 interface, 22-byte and 18-byte formats". verified: fake.
+Format: Selleton "SL-7516 series" manual, "Communication mode", continuous sending (S1,S2,S3,data,S4). verified: fake.
 """
 
 import re
@@ -70,7 +70,7 @@ SPEC = Spec(
     ),
     claims=lambda _options: ("the port",),
     sample="stock_scale: {driver: scale, bus: scales, every: 1 s}",
-    datasheet="CAS, CI-200A Owner's Manual",
+    datasheet="Selleton, SL-7516 series manual, Communication mode",
     deadline_s=1.5,
     min_every_s=0.5,
     faults="Silent or unplugged indicator: BadTimeout; adapter unplugged: BadNotConnected. Overload: BadSensorFailure. "

@@ -1,6 +1,6 @@
 """SHT40, SHT41, SHT43 and SHT45: air temperature and humidity on I2C.
 
-Datasheet: Sensirion "Datasheet SHT4x", version 6.5 (2024), sections 4.3-4.6. verified: fake.
+Datasheet: Sensirion "Datasheet SHT4x", version 6 (February 2023), section 4. verified: fake.
 """
 
 import time
@@ -44,13 +44,13 @@ def decode(data: bytes) -> tuple[float, float]:
     """(°C, %RH) of the six bytes T, CRC, RH, CRC. Raises InvalidData when a checksum refuses a word."""
     temperature_ticks = _word(data[0:3], "temperature")
     humidity_ticks = _word(data[3:6], "humidity")
-    # Section 4.6: the formula may leave 0..100 %RH at the ends; the datasheet asks to crop it.
+    # The formula may leave 0..100 %RH at the ends; the datasheet asks to crop it.
     humidity_pct = min(100.0, max(0.0, -6 + 125 * humidity_ticks / 65535))
     return -45 + 175 * temperature_ticks / 65535, humidity_pct
 
 
 def crc8(data: bytes) -> int:
-    """Section 4.4; the datasheet's example is crc8(0xBEEF) = 0x92."""
+    """The checksum of one word; the datasheet's example is crc8(0xBEEF) = 0x92."""
     crc = CRC_INITIAL
     for byte in data:
         crc ^= byte
@@ -78,7 +78,7 @@ SPEC = Spec(
     ),
     claims=lambda options: (f"address 0x{options.address:02x}",),
     sample="walkin_air: {driver: sht4x, bus: sensors, address: 0x44, every: 2 s}",
-    datasheet="Sensirion, Datasheet SHT4x, version 6.5",
+    datasheet="Sensirion, Datasheet SHT4x, version 6",
     faults="Unplugged or without power: BadNotConnected. Disturbed cable: BadDataEncodingInvalid (each word has a "
     "CRC). SDA or SCL held low: BadTimeout, and all devices of the bus with it.",
 )
