@@ -102,6 +102,7 @@ def test_same_inputs_same_decisions(script: list[Any]) -> None:
 def test_calling_at_next_ns_is_enough(script: list[Any]) -> None:
     """An engine stepped only when asked to ends like one that is stepped ten times as often."""
     lazy, eager, now_s = fresh(), fresh(), 0.0
+    assert lazy.at(0) == eager.at(0)
     for wait_s, changes, _ in script:
         for engine, pace in ((lazy, None), (eager, wait_s / 10)):
             _run(engine, now_s, now_s + wait_s, pace)
