@@ -1,0 +1,215 @@
+"""The output guard: leases, refusal to follow a stuck loop, safe at start and at stop."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.control.guard import OutputGuard
+from gateway.control.loop import Loop
+from gateway.core.errors import NotConnected
+from gateway.core.event import Event
+from gateway.core.reading import Reading, Value
+from gateway.local.clock import SystemClock
+from gateway.settings.model import Output
+from rules.engine import Decisions
+from tests.control.fakes import SECOND, FakeClock, FakeLine, output
+
+
+class Rig:
+    """A guard without its thread, on fake lines: `enforce` is called by the test."""
+
+    def __init__(self, *outputs: Output) -> None:
+        self.clock = FakeClock()
+        self.lines: dict[str, FakeLine] = {}
+        self.claimed: list[str] = []
+        self.unclaimable: set[str] = set()
+        self.events: list[Event] = []
+        self.guard = OutputGuard(self.claim, self.events.append, self.clock)
+        self.guard._adopt(outputs)
+
+    def claim(self, wanted: Output) -> FakeLine:
+        if wanted.name in self.unclaimable:
+            raise NotConnected(f"no such chip for {wanted.name}")
+        self.claimed.append(wanted.name)
+        self.lines[wanted.name] = FakeLine(wanted.policy.safe)
+        return self.lines[wanted.name]
+
+    def say(self, targets: dict[str, Value]) -> None:
+        self.guard.refresh(targets, self.clock.now_ns())
+        self.guard.enforce(self.clock.now_ns())
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.guard.enforce(self.clock.now_ns())
+
+
+def test_outputs_are_claimed_at_their_safe_level() -> None:
+    """Before the loop has said anything, every output is at its safe value."""
+    rig = Rig(output("gas_valve"), output("vent", safe=True))
+    assert {name: line.levels[-1] for name, line in rig.lines.items()} == {"gas_valve": False, "vent": True}
+    assert rig.events == []
+
+
+def test_targets_are_driven_and_held_while_refreshed() -> None:
+    """The latest word of the loop is on the line; an unchanged one is not driven again."""
+    rig = Rig(output("gas_valve"))
+    for _ in range(20):
+        rig.say({"gas_valve": True})
+        rig.pass_time(1.0)
+    assert rig.lines["gas_valve"].levels == [False, False, True]
+    assert rig.guard.driven == {"gas_valve": True}
+
+
+def test_a_lease_that_ends_is_safe_and_told_once() -> None:
+    """No word for lease_s: safe, by the guard alone, with one event; the loop's next word is followed again."""
+    rig = Rig(output("gas_valve", lease_s=3.0), output("siren", lease_s=10.0))
+    rig.say({"gas_valve": True, "siren": True})
+    rig.pass_time(2.9)
+    assert rig.guard.driven == {"gas_valve": True, "siren": True}
+    rig.pass_time(0.2)
+    assert rig.guard.driven == {"gas_valve": False, "siren": True}
+    rig.pass_time(1.0)
+    assert [(event.subject, event.what) for event in rig.events] == [("gas_valve", "lease_lapsed")]
+    rig.say({"gas_valve": True, "siren": True})
+    assert rig.guard.driven == {"gas_valve": True, "siren": True}
+
+
+def test_a_lapse_begins_the_minimum_off_time() -> None:
+    """Nothing overrules minimum-off to energise: after a lapse a compressor rests, whatever the loop wants."""
+    rig = Rig(output("compressor", lease_s=3.0, min_off_s=180.0))
+    rig.say({"compressor": True})
+    rig.pass_time(4.0)
+    for _ in range(175):
+        rig.say({"compressor": True})
+        rig.pass_time(1.0)
+        assert rig.guard.driven == {"compressor": False}
+    for _ in range(8):
+        rig.say({"compressor": True})
+        rig.pass_time(1.0)
+    assert rig.guard.driven == {"compressor": True}
+
+
+@pytest.mark.parametrize("error", [OSError("EIO"), ZeroDivisionError("a driver's bug")])
+def test_a_line_that_fails_is_tried_again_and_hinders_no_other(error: Exception) -> None:
+    """Unknown level while it fails; claimed afresh and driven as soon as it works; told once each way."""
+    rig = Rig(output("bad"), output("good"))
+    rig.lines["bad"].broken = error
+    rig.say({"bad": True, "good": True})
+    assert rig.guard.driven == {"bad": None, "good": True}
+    rig.pass_time(0.3)
+    rig.say({"bad": True, "good": True})
+    rig.pass_time(0.3)
+    rig.say({"bad": True, "good": True})
+    assert rig.claimed.count("bad") >= 2
+    assert rig.guard.driven == {"bad": True, "good": True}
+    assert [event.what for event in rig.events] == ["drive_failed", "drive_restored"]
+
+
+def test_a_line_that_does_not_follow_is_a_failure() -> None:
+    """Reading the line back shows a short circuit: its level is unknown then."""
+    rig = Rig(output("gas_valve"))
+    rig.lines["gas_valve"].level = lambda: False  # type: ignore[method-assign]  # a line held low from outside
+    rig.say({"gas_valve": True})
+    assert rig.guard.driven == {"gas_valve": None}
+
+
+def test_an_absent_chip_is_no_crash() -> None:
+    """An output that can't be claimed is claimed later."""
+    rig = Rig()
+    rig.unclaimable.add("gas_valve")
+    rig.guard._adopt([output("gas_valve")])
+    assert rig.guard.driven == {"gas_valve": None}
+    rig.unclaimable.clear()
+    rig.say({"gas_valve": True})
+    rig.pass_time(0.3)
+    assert rig.guard.driven == {"gas_valve": True}
+
+
+def test_another_configuration_leaves_unchanged_outputs_alone() -> None:
+    """A reload neither claims nor drives what stays; what goes is driven safe and closed."""
+    stays, goes = output("stays"), output("goes")
+    rig = Rig(stays, goes)
+    rig.say({"stays": True, "goes": True})
+    rig.guard._adopt([stays, output("comes")])
+    assert rig.lines["stays"].levels == [False, False, True]
+    assert rig.lines["goes"].levels[-1] is False
+    assert rig.lines["goes"].closed
+    assert rig.claimed == ["stays", "goes", "comes"]
+
+
+class StuckEngine:
+    """Wants its output on, and blocks in the step when told to."""
+
+    def __init__(self) -> None:
+        self.stuck = threading.Event()
+        self.free = threading.Event()
+        self.points: dict[str, Reading] = {}
+
+    def step(self, now_ns: int, readings: object = (), commands: object = ()) -> Decisions:
+        if self.stuck.is_set():
+            self.free.wait(20.0)
+        return Decisions({"gas_valve": True}, (), (), False, now_ns + SECOND // 50)
+
+    def state(self) -> dict[str, object]:
+        return {}
+
+
+class Nothing:
+    """Takes records and state, and keeps none."""
+
+    def add(self, readings: object, events: object) -> None:
+        pass
+
+    def offer(self, state: object) -> None:
+        pass
+
+
+@pytest.fixture
+def stuck_engine() -> Iterator[StuckEngine]:
+    engine = StuckEngine()
+    yield engine
+    engine.free.set()
+
+
+def test_a_stuck_loop_does_not_keep_the_gas_open(stuck_engine: StuckEngine) -> None:
+    """The loop blocks in the middle of a step: the guard, in real time, has the output safe at its lease's end."""
+    line, events, clock = FakeLine(False), [], SystemClock()
+    lapsed = threading.Event()
+
+    def tell(event: Event) -> None:
+        events.append(event)
+        lapsed.set()
+
+    guard = OutputGuard(lambda _output: line, tell, clock)
+    assert guard.start([output("gas_valve", lease_s=0.2)])
+    loop = Loop(stuck_engine, guard, Nothing(), Nothing(), clock=clock, lease_s=0.2)  # type: ignore[arg-type]  # a stand-in
+    threading.Thread(target=loop.run, daemon=True).start()
+    line.await_level(True)
+    stuck_engine.stuck.set()
+    assert lapsed.wait(5.0)
+    line.await_level(False)
+    stuck_engine.stuck.clear()
+    stuck_engine.free.set()
+    line.await_level(True)
+    assert guard.alive()
+    assert guard.stop()
+    assert line.levels[-1] is False
+    assert line.closed
+
+
+def test_stop_is_safe_even_when_the_loop_wanted_otherwise() -> None:
+    """Whatever was wanted last, stopping drives every output safe; a line that fails makes stop say so."""
+    lines: dict[str, FakeLine] = {}
+
+    def claim(wanted: Output) -> FakeLine:
+        return lines.setdefault(wanted.name, FakeLine(wanted.policy.safe))
+
+    clock = SystemClock()
+    guard = OutputGuard(claim, lambda _event: None, clock)
+    assert guard.start([output("a"), output("b")])
+    guard.refresh({"a": True, "b": True}, clock.now_ns())
+    lines["b"].await_level(True)
+    lines["a"].broken = OSError("EIO")
+    assert not guard.stop()
+    assert lines["b"].levels[-1] is False
