@@ -177,11 +177,11 @@ class Process:
 
     def _health(self) -> dict[str, Any]:
         uplink = self._uplink
-        return {
-            "store_ok": self._keeper.ok,
+        health: dict[str, Any] = {
             "uplink_connected": uplink is not None and uplink.connected,
             "backlog": sum(account["pending"] for account in self._outgoing.summary().values()),
         }
+        return health | ({"store_ok": self._keeper.ok} if self._keeper.known else {})
 
     def _hello(self) -> dict[str, Any]:
         return {

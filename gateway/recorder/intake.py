@@ -6,6 +6,8 @@ from gateway.core.record import Batch, Gap, Lane
 
 FRAMES_LIMIT = 1024
 BYTES_LIMIT = 8 * 1024 * 1024
+GROUP_BYTES = 512 * 1024
+"""What one commit takes: the smallest budget has room for it."""
 
 
 class Intake:
@@ -31,9 +33,15 @@ class Intake:
             self._condition.notify()
 
     def waiting(self, lane: Lane) -> list[Batch | Gap]:
-        """What waits in this lane, in order; it stays until `kept`."""
+        """What waits in this lane, in order, as much as one commit should take; it stays until `kept`."""
         with self._condition:
-            return list(self._waiting[lane])
+            group, size = [], 0
+            for arrival in self._waiting[lane]:
+                size += _size(arrival)
+                if group and size > GROUP_BYTES:
+                    break
+                group.append(arrival)
+            return group
 
     def kept(self, lane: Lane, arrivals: list[Batch | Gap]) -> None:
         """These of `waiting` are durable. Meanwhile the queue may have been cleared and filled with others."""

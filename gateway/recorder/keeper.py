@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 from gateway.core.clock import Clock
 from gateway.core.record import Batch, Gap, Lane, RecordClass
-from gateway.recorder.intake import Intake
+from gateway.recorder.intake import GROUP_BYTES, Intake
 from gateway.recorder.outgoing import Outgoing
 from gateway.recorder.store import Store, StoreFailed
 
 BULK_FRAMES = 128
-BULK_BYTES = 512 * 1024
 OUTCOMES_WAIT_S = 5.0
 """How long the outcome of an event may wait for the next event's commit to ride in."""
 STALLED_S = 3.0
@@ -89,6 +88,12 @@ class Keeper:
         return not stalled and not any(state.problem for state in self._lanes.values())
 
     @property
+    def known(self) -> bool:
+        """Whether `ok` means something: the store has been tried. Starting is no failure."""
+        busy_s = self._busy_since_s
+        return self.opened.is_set() or (busy_s is not None and time.monotonic() - busy_s > STALLED_S)
+
+    @property
     def problem(self) -> str:
         """What is wrong, "" when nothing is."""
         problems = [state.problem for state in self._lanes.values() if state.problem]
@@ -106,7 +111,7 @@ class Keeper:
         while not self._stopping:
             self._intake.wait(self._rest_s(time.monotonic()))
             self._guarded(self._turn)
-        self._guarded(lambda: self._turn(everything=True))
+        self._guarded(self._finish)
         self._store.close()
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -125,6 +130,12 @@ class Keeper:
             if outbox.is_open:
                 self._lanes[lane].problem = ""
                 self._outgoing.opened(outbox.ledger)
+
+    def _finish(self) -> None:
+        """Commit what waits, in as many groups as it takes, unless the disk refuses."""
+        self._turn(everything=True)
+        while self.ok and any(self._intake.size(lane)[0] for lane in Lane):
+            self._turn(everything=True)
 
     def _turn(self, everything: bool = False) -> None:
         for lane in (Lane.EVENTS, Lane.TELEMETRY):  # events first: they are few and urgent
@@ -145,7 +156,7 @@ class Keeper:
         frames, size = self._intake.size(lane)
         due_s = float("inf")
         if frames:
-            gather_s = self.commit_s if lane is Lane.TELEMETRY and frames < BULK_FRAMES and size < BULK_BYTES else 0.0
+            gather_s = self.commit_s if lane is Lane.TELEMETRY and frames < BULK_FRAMES and size < GROUP_BYTES else 0.0
             due_s = state.committed_s + gather_s
         if self._outgoing.has_unbooked(lane):
             state.outcomes_since_s = state.outcomes_since_s or now_s

@@ -89,35 +89,29 @@ class Outbox:
         self.ledger = draft
         return stored
 
-    def make_room(self) -> list[Stored]:
-        """Give up the oldest rows until a hundredth of the budget is free; the pending ones that went.
+    def make_room(self, size: int = 0) -> list[Stored]:
+        """Give up the oldest rows until `size` bytes and a hundredth of the budget are free; the pending that went.
 
         Delivered rows go first, then pending telemetry; pending events never: raises OperationalError.
         """
-        wanted = max(16, self._page_limit() // 100)
+        wanted = self._pages_for(size) + self._page_limit() // 100
         draft = self.ledger.copy()
         lost: list[Stored] = []
         removed = 0
         with self._transaction() as connection:
-            while connection.execute("PRAGMA freelist_count").fetchone()[0] < wanted:
-                victims = self._victims(connection, draft)
-                if not victims:
-                    break
+            while self._free_pages() < wanted and (victims := self._victims(connection, draft)):
                 lost.extend(_forget(connection, draft, victims))
                 removed += len(victims)
+            if not removed and self._free_pages() < wanted:
+                raise sqlite3.OperationalError(f"{self.path.name} is full of events the broker has not taken")
             _write_gaps(connection, _as_gaps(lost), ())
             connection.execute("UPDATE record SET state = ? WHERE id = ?", (draft.dump(), draft.newest))
         self.ledger = draft
-        if not removed:
-            raise sqlite3.OperationalError(f"{self.path.name} is full of events the broker has not taken")
         return lost
 
-    def is_full(self) -> bool:
-        """Whether the budget, not the disk, is what is used up."""
-        connection = self._use()
-        pages = connection.execute("PRAGMA page_count").fetchone()[0]
-        free = connection.execute("PRAGMA freelist_count").fetchone()[0]
-        return bool(pages - free >= self._page_limit() - 16)
+    def is_full(self, size: int = 0) -> bool:
+        """Whether the budget, not the disk, is what has no room for another `size` bytes."""
+        return self._free_pages() < self._pages_for(size)
 
     def untold(self) -> list[tuple[int, Gap]]:
         """Gaps that no event has told yet."""
@@ -132,7 +126,7 @@ class Outbox:
         """
         wal = self.path.with_name(self.path.name + "-wal")
         connection = self._use()
-        frame = 24 + connection.execute("PRAGMA page_size").fetchone()[0]
+        frame = 24 + self._pragma("page_size")
         if wal.exists() and wal.stat().st_size >= WARM_FRAMES * frame:
             return
         connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -198,7 +192,18 @@ class Outbox:
         return connection.execute(find, (1, draft.newest - 1)).fetchall()
 
     def _page_limit(self) -> int:
-        return int(self._use().execute("PRAGMA max_page_count").fetchone()[0])
+        return self._pragma("max_page_count")
+
+    def _free_pages(self) -> int:
+        """What the budget still allows: pages unused inside the file, and pages it may grow by."""
+        return self._pragma("freelist_count") + self._page_limit() - self._pragma("page_count")
+
+    def _pages_for(self, size: int) -> int:
+        """Pages that rows of `size` bytes may take, with what a tree needs besides."""
+        return 16 + 2 * size // self._pragma("page_size")
+
+    def _pragma(self, name: str) -> int:
+        return int(self._use().execute(f"PRAGMA {name}").fetchone()[0])
 
     def _transaction(self) -> "_Transaction":
         return _Transaction(self._use())

@@ -58,6 +58,7 @@ class Store:
         if outbox.is_open and outbox.present():
             return outbox
         try:
+            outbox.close()
             self._migrate()
             self._open(outbox)
         except (OSError, sqlite3.Error, Damaged, subprocess.SubprocessError) as error:
@@ -76,13 +77,14 @@ class Store:
         What was new is durable on return. Raises StoreFailed; then nothing of it was kept, or a repetition is noticed.
         """
         problem: Exception | None = None
+        size = sum(len(arrival.body) + 512 for arrival in arrivals if isinstance(arrival, Batch))
         for _ in range(_ATTEMPTS):
             outbox = self.ready(lane)
             try:
                 return outbox.commit(arrivals, settlements, told)
             except (sqlite3.Error, OSError) as error:
                 problem = error
-                self._cure(outbox, error)
+                self._cure(outbox, error, size)
         raise StoreFailed(f"{self.outboxes[lane].path} takes nothing: {problem}")
 
     def warm(self) -> None:
@@ -102,12 +104,14 @@ class Store:
         self.directory.mkdir(parents=True, exist_ok=True)
         for outbox in self.outboxes.values():
             adopt(outbox.path)
+            if not outbox.path.exists():  # a log without its file would be played into the new one
+                for leftover in ("-wal", "-shm"):
+                    outbox.path.with_name(outbox.path.name + leftover).unlink(missing_ok=True)
         stale = [box.path for box in self.outboxes.values() if not box.is_open and _is_stale(box.path)]
         if stale:
             schema.migrate(stale)
 
     def _open(self, outbox: Outbox) -> None:
-        outbox.close()
         try:
             outbox.open()
         except Damaged as damage:
@@ -123,11 +127,11 @@ class Store:
         self.notes.append((what, data))
         del self.notes[:-_NOTES_LIMIT]
 
-    def _cure(self, outbox: Outbox, error: sqlite3.Error | OSError) -> None:
+    def _cure(self, outbox: Outbox, error: sqlite3.Error | OSError, size: int) -> None:
         """Do what lets the next attempt succeed. Raises StoreFailed when nothing does."""
         try:
             if isinstance(error, sqlite3.Error) and is_no_room(error):
-                self._make_room(outbox)
+                self._make_room(outbox, size)
                 return
             outbox.close()  # after a failed write the connection's own picture of the file is not to be trusted
             if isinstance(error, sqlite3.Error) and is_damage(error):
@@ -137,9 +141,9 @@ class Store:
             outbox.close()
         raise StoreFailed(f"{outbox.path} takes nothing: {error}") from error
 
-    def _make_room(self, outbox: Outbox) -> None:
-        if outbox.is_full():
-            lost = outbox.make_room()
+    def _make_room(self, outbox: Outbox, size: int) -> None:
+        if outbox.is_full(size):
+            lost = outbox.make_room(size)
             if lost:
                 _log.warning("gave up %d pending rows of %s: the budget is used up", len(lost), outbox.path)
         elif self.ballast.drop():
