@@ -59,7 +59,7 @@ class _Kept:
     child: Child
     process: subprocess.Popen[bytes] | None = None
     pidfd: int = -1
-    backoff_s: float = RESTART_FIRST_S
+    backoff_s: float = field(default_factory=lambda: RESTART_FIRST_S)
     due_s: float | None = None  # when to start it again
     rescue: subprocess.Popen[bytes] | None = None  # its `on_death` command, while that may still run
     rescue_until_s: float = 0.0
@@ -134,6 +134,7 @@ class Supervisor:
         self._signals.append(number)
 
     def _turn(self, reader: socket.socket) -> None:
+        self._on_tick()
         for key, _ in self._selector.select(self._rest_s()):
             if key.fileobj is reader:
                 reader.recv(4096)
@@ -145,7 +146,6 @@ class Supervisor:
         for kept in list(self._kept.values()):
             if kept.due_s is not None and now_s >= kept.due_s and not self._rescuing(kept):
                 self._start(kept)
-        self._on_tick()
 
     def _rest_s(self) -> float:
         if any(kept.rescue is not None and kept.due_s is not None for kept in self._kept.values()):

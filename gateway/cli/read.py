@@ -5,7 +5,7 @@ import argparse
 from gateway.cli.terminal import ask
 from gateway.cli.terminal.messages import site_words
 from gateway.cli.terminal.table import Cell, print_table
-from gateway.cli.terminal.words import age_s, duration, shown
+from gateway.cli.terminal.words import age_s, duration, point_value
 
 HELP = "show points with value, unit, quality and age"
 TONES = {"Good": "good", "Uncertain": "warn", "Bad": "bad"}
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         [
             (
                 row["point"],
-                shown(row["value"], row["unit"], words),
+                point_value(row, words),
                 Cell(_quality(row, words(row["quality"])), TONES.get(row["quality"], "")),
                 duration(age_s(row["time"])),
                 Cell(row.get("detail", ""), "dim"),

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from gateway.app.supervisor import ProcessStatus
 from gateway.cli.terminal.messages import Words
-from gateway.cli.terminal.words import age_s, duration, shown
+from gateway.cli.terminal.words import age_s, duration, point_value, shown
 
 Row = dict[str, Any]
 _QUALITY = {"Good": "", "Uncertain": "yellow", "Bad": "red"}
@@ -83,7 +83,7 @@ class Picture:
         dim = "dim" if row["point"].startswith("gateway/") else ""
         return (
             Text(row["point"], dim),
-            Text(shown(row["value"], row["unit"], self.words), style or "bold"),
+            Text(point_value(row, self.words), style or "bold"),
             Text(quality, style or "green"),
             Text(duration(age_s(row["time"], self.now)), "dim"),
         )

@@ -1,5 +1,6 @@
 """Values, times and durations as people write them."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,13 @@ def shown(value: Any, unit: str, words: Words) -> str:
         return words("on" if value else "off")
     text = f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
     return f"{text} {_SYMBOLS.get(unit, unit)}" if unit not in ("", "1") else text
+
+
+def point_value(row: Mapping[str, Any], words: Words) -> str:
+    """A point's value: an output is on or off, any other two-state point (a door that is open) is yes or no."""
+    if isinstance(row["value"], bool) and not str(row["point"]).endswith(".on"):
+        return words("yes" if row["value"] else "no")
+    return shown(row["value"], row["unit"], words)
 
 
 def age_s(time: str | None, now: datetime | None = None) -> float | None:
