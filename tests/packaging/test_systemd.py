@@ -93,6 +93,12 @@ def test_processes_are_watched_and_never_given_up(unit: Path) -> None:
     assert int(found["WatchdogSec"][0]) <= 10
 
 
+@pytest.mark.parametrize("unit", LONG_LIVED, ids=names)
+def test_the_boot_can_be_named(unit: Path) -> None:
+    """No process is kept from /proc/sys/kernel/random/boot_id, which `ProcSubset=pid` hides."""
+    assert settings(unit)["ProcSubset"] == ["all"]
+
+
 def test_a_hang_of_control_is_bounded_and_ends_safe() -> None:
     """Control's watchdog is at most 3 s, and the safe-state program runs after every end, from outside the release."""
     found = settings(UNITS / "kitchen-gateway-control.service")
