@@ -102,7 +102,9 @@ def test_every_poll_has_exactly_one_outcome(data: st.DataObject) -> None:
     bench.run(6.0)
     elapsed_s = (bench.clock.time_ns - began_ns) / SECOND  # a hang may outlast the 6 s
     for name, (every_s, _) in devices.items():
-        assert abs(len(bench.of(name)) - elapsed_s / every_s) < 1.1, name  # the first turn is at once, the last may be open
+        assert abs(len(bench.of(name)) - elapsed_s / every_s) < 1.1, (
+            name
+        )  # the first turn is at once, the last may be open
         times = [outcome.time_ns for outcome in bench.of(name)]
         assert times == sorted(times)
         assert all((outcome.samples is None) == outcome.reason.value.startswith("Bad") for outcome in bench.of(name))
@@ -120,8 +122,12 @@ def test_failure_gives_reason_and_words() -> None:
 
 def test_a_crashing_driver_is_bad_internal_error_and_the_worker_goes_on() -> None:
     """An exception that is no DeviceError is told as such; neighbours and later polls are not concerned."""
-    answers = iter([crashes, good, good])
-    bench = Bench({"a": (1.0, 0.5), "b": (1.0, 0.5)}, {"a": lambda: next(answers)(), "b": good})
+    turns = iter([crashes, good, good])
+
+    def behave() -> float:
+        return next(turns)()
+
+    bench = Bench({"a": (1.0, 0.5), "b": (1.0, 0.5)}, {"a": behave, "b": good})
     bench.run(2.5)
     assert [outcome.reason for outcome in bench.of("a")] == [Reason.BAD_INTERNAL_ERROR, Reason.GOOD, Reason.GOOD]
     assert all(outcome.samples for outcome in bench.of("b"))
@@ -153,7 +159,7 @@ def test_a_hanging_device_silences_its_neighbours_only_in_name() -> None:
 
 
 def test_a_dead_device_leaves_its_neighbours_rate_alone() -> None:
-    """A device that fails slowly is rested: one outcome per nominal poll, few touches of the bus, a punctual neighbour."""
+    """A slow failure is rested: one outcome per nominal poll, few touches of the bus, a punctual neighbour."""
     bench = Bench({"dead": (0.5, 1.0), "b": (0.5, 1.0)}, {"b": good})
 
     def slowly() -> float:
