@@ -35,7 +35,8 @@ class Intake:
     def waiting(self, lane: Lane) -> list[Batch | Gap]:
         """What waits in this lane, in order, as much as one commit should take; it stays until `kept`."""
         with self._condition:
-            group, size = [], 0
+            group: list[Batch | Gap] = []
+            size = 0
             for arrival in self._waiting[lane]:
                 size += _size(arrival)
                 if group and size > GROUP_BYTES:
