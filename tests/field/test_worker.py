@@ -1,0 +1,204 @@
+"""The field process against a real server socket."""
+
+import json
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import pytest
+
+from drivers import registry
+from gateway.core.driver import Channel, Spec
+from gateway.core.errors import ConfigurationError, NotConnected
+from gateway.core.quality import Reason
+from gateway.core.reading import Sample
+from gateway.field.worker import FieldLink, sample_row
+from gateway.local.clock import SystemClock
+from gateway.local.polling import Outcome
+from gateway.local.server import Server
+from gateway.settings.model import Access, Bus, Configuration, Device, Site
+from rules.definition import Rulebook
+
+
+class Control:
+    """Plays control: takes what field sends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.hash = "c1"
+        self.announced = "c1"
+        self.frames: SimpleQueue[tuple[dict[str, Any], bytes | None]] = SimpleQueue()
+        self.start()
+
+    def start(self) -> None:
+        self.server = Server(self.path, self, Access())
+        self.server.start()
+
+    def hello(self) -> dict[str, Any]:
+        return {"process": "control", "run": "r", "boot": "b", "sim": True, "configuration": self.hash}
+
+    def frame(self, _peer: Any, header: dict[str, Any], body: bytes | None) -> None:
+        self.frames.put((header, body))
+
+    def pump(self, peer: Any) -> None:
+        if self.announced != self.hash:
+            self.hash = self.announced
+            peer.send({"kind": "configuration", "hash": self.hash})
+
+    def command(self, _peer: Any, _command: Any, _reply: Any) -> None:
+        raise AssertionError("field gives no commands")
+
+    def query(self, _peer: Any, _what: str, _arguments: Any) -> object:
+        raise AssertionError("field asks nothing")
+
+    def refused(self, _peer: Any, _fields: Any, message: str) -> None:
+        raise AssertionError(message)
+
+    def closed(self, _peer: Any) -> None:
+        pass
+
+    def row(self, device: str, accept: Callable[[list[Any]], bool] = lambda _row: True) -> list[Any]:
+        """The next sample row of a device that is accepted."""
+        while True:
+            try:
+                header, body = self.frames.get(timeout=5.0)
+            except Empty:
+                raise AssertionError(f"no such sample of {device}") from None
+            if header["kind"] == "samples":
+                for row in json.loads(body or b""):
+                    if row[0] == device and accept(row):
+                        return list(row)
+
+
+class Part:
+    """A part that answers, hangs or is gone, as the rig says."""
+
+    def __init__(self, rig: "Rig", name: str) -> None:
+        self.rig = rig
+        self.name = name
+
+    def read(self) -> tuple[Sample, ...]:
+        if self.name in self.rig.gone:
+            raise NotConnected("nothing answers")
+        if self.name in self.rig.hanging:
+            self.rig.freed.wait(20.0)
+        return (Sample("temperature", 20.5),)
+
+
+class Rig:
+    """A field link in a thread, with parts that misbehave."""
+
+    def __init__(self, path: Path) -> None:
+        self.control = Control(path)
+        self.gone: set[str] = set()
+        self.hanging: set[str] = set()
+        self.freed = threading.Event()
+        self.configuration = configuration("c1", "left", "right")
+        self.link = FieldLink(path, lambda: self.configuration, lambda bus: object(), SystemClock())
+        self.thread = threading.Thread(target=self.link.run, daemon=True)
+
+    def stop(self) -> None:
+        self.freed.set()
+        self.link.stop()
+        self.thread.join(5.0)
+        self.control.server.stop()
+
+
+def configuration(digest: str, *names: str) -> Configuration:
+    channels = (Channel("temperature", "Cel"),)
+    devices = tuple(
+        Device(name, "part", "wire", "field", "polled", 0.1, 0.2, {"name": name}, channels) for name in names
+    )
+    strangers = (Device("ours", "part", "wire", "control", "polled", 0.1, 0.2, {"name": "ours"}, channels),)
+    wire = (Bus("wire", "dht"),)
+    return Configuration(1, Site("t"), wire, devices + strangers, (), Rulebook({}, (), (), ()), hash=digest)
+
+
+@pytest.fixture
+def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    directory = Path(tempfile.mkdtemp(prefix="kg-", dir="/tmp"))
+    rig = Rig(directory / "control.sock")
+    spec = Spec(
+        name="part",
+        title="part",
+        bus="dht",
+        options=dict,
+        open=lambda _bus, options: Part(rig, options["name"]),
+        channels=lambda _options: (),
+        claims=lambda _options: (),
+        sample="",
+        datasheet="",
+    )
+    monkeypatch.setattr(registry, "load", lambda _name: spec)
+    rig.thread.start()
+    yield rig
+    rig.stop()
+    shutil.rmtree(directory)
+
+
+def test_samples_and_failures_reach_control(rig: Rig) -> None:
+    """Values as measured, failures with reason and words, each stamped with when it was."""
+    before_ns = SystemClock().now_ns()
+    row = rig.control.row("left")
+    assert row[2] == {"temperature": 20.5}
+    assert abs(row[1] - before_ns) < 10**10
+    rig.gone.add("left")
+    bad = rig.control.row("left", lambda row: row[2] is None)
+    assert bad[3:] == ["BadNotConnected", "nothing answers"]
+
+
+def test_a_hanging_part_loses_only_itself(rig: Rig) -> None:
+    """Parts with wires of their own do not wait for each other; the hanging one is BadTimeout at its deadline."""
+    rig.hanging.add("left")
+    assert rig.control.row("left", lambda row: row[2] is None)[3] == "BadTimeout"
+    for _ in range(3):
+        assert rig.control.row("right")[2] == {"temperature": 20.5}
+    rig.hanging.clear()
+    rig.freed.set()
+    rig.control.row("left", lambda row: row[2] is not None)
+
+
+def test_control_hears_that_field_lives(rig: Rig) -> None:
+    """Health is sent from the first moment on."""
+    header, _ = rig.control.frames.get(timeout=5.0)
+    assert header["kind"] == "health"
+    assert header["points"] == {"hanging": 0}
+
+
+def test_a_restarted_control_is_found_again(rig: Rig) -> None:
+    """Samples go on after control was away."""
+    rig.control.row("left")
+    rig.control.server.stop()
+    while not rig.control.frames.empty():
+        rig.control.frames.get()
+    rig.control.start()
+    rig.control.row("left")
+
+
+def test_an_announced_configuration_is_followed(rig: Rig) -> None:
+    """Field reads the snapshot again when control runs another one; a broken one leaves the old in place."""
+    rig.control.row("left")
+    rig.configuration = configuration("c2", "third")
+    rig.control.announced = "c2"
+    rig.control.server.wake()
+    assert rig.control.row("third")[2] == {"temperature": 20.5}
+
+    def broken() -> Configuration:
+        raise ConfigurationError(["damaged"])
+
+    rig.link._load = broken
+    rig.control.announced = "c3"
+    rig.control.server.wake()
+    rig.control.row("third")
+    rig.control.row("third")
+
+
+def test_rows_are_as_documented() -> None:
+    """docs/local-protocol.md, Samples."""
+    assert sample_row(Outcome("dht", 5, (Sample("temperature", 1.5),))) == ["dht", 5, {"temperature": 1.5}]
+    bad = Outcome("dht", 5, None, Reason.BAD_TIMEOUT, "late")
+    assert sample_row(bad) == ["dht", 5, None, "BadTimeout", "late"]
