@@ -38,6 +38,8 @@ def answering(work: Callable[[argparse.Namespace], int]) -> Callable[[argparse.N
     def run(arguments: argparse.Namespace) -> int:
         try:
             return work(arguments)
+        except BrokenPipeError:  # of our own output; a process that hangs up is told as ConnectionError itself
+            raise
         except ConnectionError as error:
             return _fail(arguments, NOBODY, f"{error}; start it with ./run, or name its directory with --state")
         except (GatewayError, OSError) as error:

@@ -1,9 +1,9 @@
 """The terminal view drawn from plain data: what was answered in, rich renderables out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -17,8 +17,15 @@ from gateway.cli.terminal.words import age_s, duration, point_value, shown
 Row = dict[str, Any]
 _QUALITY = {"Good": "", "Uncertain": "yellow", "Bad": "red"}
 _PRIORITY = {"urgent": "bold white on red", "high": "bold red", "medium": "yellow", "low": ""}
+_POINT_COLUMNS: tuple[tuple[str, Literal["left", "right"]], ...] = (
+    ("point", "left"),
+    ("value", "right"),
+    ("quality", "left"),
+    ("age", "right"),
+)
 _FRAME = 4  # lines that the header, the hint and a panel's border take
 _RIGHT_WIDTH = 72
+_POINTS_AT_LEAST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +45,23 @@ class Picture:
     def draw(self, width: int, height: int) -> RenderableType:
         """For a terminal of this size; what does not fit is counted, not scrolled."""
         lines = max(height - _FRAME, 3)
-        right = Group(*self._panels())
         if width < _RIGHT_WIDTH + 50:
-            return Group(self._head(), right, self._points_panel(max(lines - self._right_lines(), 3)))
+            return self._narrow(lines)
+        right = Group(*_present(self._alarms_panel(), self._outputs_panel(), *self._others()))
         body = Table.grid(expand=True)
         body.add_column(ratio=1)
         body.add_column(width=_RIGHT_WIDTH)
         body.add_row(self._points_panel(lines), right)
         return Group(self._head(), body)
+
+    def _narrow(self, lines: int) -> Group:
+        """One column; what the terminal cuts off at the bottom is what matters least."""
+        active = [row for row in self.alarms or () if row["state"] != "NORM"]
+        first = len(self.outputs or ()) + max(len(active), 1) + 6
+        others = len((self.outbox or {}).get("classes", {})) + len(self.processes) + 6
+        left = lines - first - others
+        points = self._points_panel(left if left > _POINTS_AT_LEAST else max(lines - first, 3))
+        return Group(self._head(), *_present(self._alarms_panel(), self._outputs_panel(), points, *self._others()))
 
     def _head(self) -> Text:
         text = Text(no_wrap=True, overflow="ellipsis")
@@ -56,9 +72,10 @@ class Picture:
             text.append(f" {self.hello.get('version', '')} ")
             if self.hello.get("sim"):
                 text.append(f" {self.words('simulated')} ", "black on yellow")
+        text.append(f"  {self.now.astimezone():%H:%M:%S}  {self.words('stop hint')}")
+        if self.hello is not None:
             text.append(f"  run {str(self.hello.get('run', ''))[:8]}", "dim")
             text.append(f"  configuration {str(self.hello.get('configuration', ''))[:12]}", "dim")
-        text.append(f"   {self.now.astimezone():%H:%M:%S}   {self.words('stop hint')}", "dim")
         return text
 
     def _points_panel(self, lines: int) -> Panel:
@@ -66,8 +83,8 @@ class Picture:
         if self.points is None:
             return Panel(Text(f"control {self.words('nothing answers')}", "red"), title=title, title_align="left")
         table = Table(box=None, expand=True, padding=(0, 1), pad_edge=False)
-        for head, justify in (("point", "left"), ("value", "right"), ("quality", "left"), ("age", "right")):
-            table.add_column(self.words(head), justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich's Literal
+        for head, justify in _POINT_COLUMNS:
+            table.add_column(self.words(head), justify=justify, no_wrap=True)
         rows = sorted(self.points, key=lambda row: row["point"].startswith("gateway/"))
         fitting = len(rows) if len(rows) <= lines - 1 else max(lines - 2, 0)
         for row in rows[:fitting]:
@@ -88,14 +105,8 @@ class Picture:
             Text(duration(age_s(row["time"], self.now)), "dim"),
         )
 
-    def _panels(self) -> list[RenderableType]:
-        panels = [self._outputs_panel(), self._alarms_panel(), self._outbox_panel(), self._processes_panel()]
-        return [panel for panel in panels if panel is not None]
-
-    def _right_lines(self) -> int:
-        active = [row for row in self.alarms or () if row["state"] != "NORM"]
-        classes = (self.outbox or {}).get("classes", {})
-        return len(self.outputs or ()) + max(len(active), 1) + len(classes) + len(self.processes) + 12
+    def _others(self) -> tuple[Panel | None, Panel | None]:
+        return self._outbox_panel(), self._processes_panel()
 
     def _outputs_panel(self) -> Panel | None:
         if self.outputs is None:
@@ -145,8 +156,14 @@ class Picture:
         return Panel(table, title=self.words("process"), title_align="left")
 
 
-def _table(heads: Any) -> Table:
+def _present(*panels: Panel | None) -> list[Panel]:
+    return [panel for panel in panels if panel is not None]
+
+
+def _table(heads: Iterable[str]) -> Table:
+    """A table whose last column takes what room is left; the others are never cut before it."""
     table = Table(box=None, expand=True, padding=(0, 1), pad_edge=False)
-    for head in heads:
-        table.add_column(head, no_wrap=True, overflow="ellipsis")
+    names = list(heads)
+    for head in names:
+        table.add_column(head, no_wrap=True, overflow="ellipsis", ratio=1 if head == names[-1] else None)
     return table
