@@ -10,6 +10,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -118,7 +119,8 @@ class Run:
     def _control(self) -> Child:
         simulated = ("--sim", self._root) if self._root else ()
         rescue = safe_state_command(self._paths, self._root)
-        return self._process("control", 0, *simulated, on_death=rescue)
+        child = self._process("control", 0, *simulated, on_death=rescue)
+        return replace(child, watchdog=self._paths.state.absolute() / "run.sock")
 
     def _field(self) -> Child:
         return self._process("field", 1, *(("--sim", self._root) if self._root else ()))

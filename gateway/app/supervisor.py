@@ -19,7 +19,10 @@ PROVEN_S = 30.0
 STOP_WITHIN_S = 5.0
 READY_WITHIN_S = 10.0
 RESCUE_WITHIN_S = 2.0
+WATCHDOG_S = 3.0
+"""The output guard can't outlive a hang of its whole process, so control's watchdog is at most 3 s."""
 _TICK_S = 1.0
+_NOT_FOR_CHILDREN = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})  # from a service manager, to us
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +33,8 @@ class Child:
 
     on_death: a command that runs at once when the child ended in any way but with exit code 0; the child is started
     again after it. Its output goes to on_death_log, never to a reader that might be stopped. ready: the next child is
-    started when this is true. log: where the child's output goes; None: to ours.
+    started when this is true. log: where the child's output goes; None: to ours. watchdog: a socket path on which the
+    child says that it is well, as it would to systemd; silence of WATCHDOG_S after it was ready means it hangs.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Child:
     on_death_log: Path = Path("/dev/null")
     ready: Callable[[], bool] = lambda: True
     log: Path | None = None
+    watchdog: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class _Kept:
     due_s: float | None = None  # when to start it again
     rescue: subprocess.Popen[bytes] | None = None  # its `on_death` command, while that may still run
     rescue_until_s: float = 0.0
+    heard: socket.socket | None = None  # where its watchdog messages arrive
+    fed_s: float | None = None  # when it last said that it is well; None before it was ready
     status: ProcessStatus = field(default=ProcessStatus("", None, -1, 0.0))
 
 
@@ -81,7 +88,8 @@ class Supervisor:
         on_hangup: Callable[[], None] = lambda: None,
     ) -> None:
         self._kept = {child.name: _Kept(child) for child in children}
-        self._environment = {**environment, "KITCHEN_GATEWAY_SUPERVISOR": str(os.getpid())}
+        ours = {name: value for name, value in environment.items() if name not in _NOT_FOR_CHILDREN}
+        self._environment = {**ours, "KITCHEN_GATEWAY_SUPERVISOR": str(os.getpid())}
         self._on_tick = on_tick
         self._on_hangup = on_hangup
         self._selector = selectors.DefaultSelector()
@@ -118,6 +126,8 @@ class Supervisor:
                 signal.signal(number, handler)
             for end in (reader, writer):
                 end.close()
+            for kept in self._kept.values():
+                _hang_up(kept)
             self._selector.close()
 
     def add(self, child: Child) -> None:
@@ -138,12 +148,15 @@ class Supervisor:
         for key, _ in self._selector.select(self._rest_s()):
             if key.fileobj is reader:
                 reader.recv(4096)
+            elif key.fileobj is key.data.heard:
+                _hear(key.data)
             else:
                 self._died(key.data)
         while self._signals:
             self._act_on(self._signals.pop(0))
         now_s = time.monotonic()
         for kept in list(self._kept.values()):
+            _kill_if_silent(kept, now_s)
             if kept.due_s is not None and now_s >= kept.due_s and not self._rescuing(kept):
                 self._start(kept)
 
@@ -170,8 +183,9 @@ class Supervisor:
 
     def _start(self, kept: _Kept) -> None:
         child = kept.child
-        kept.due_s = None
+        kept.due_s = kept.fed_s = None
         try:
+            self._listen(kept)
             kept.process = self._spawn(child)
         except OSError as error:
             _log.error("%s can't be started: %s", child.name, error)
@@ -182,20 +196,37 @@ class Supervisor:
         kept.status = ProcessStatus(child.name, kept.process.pid, kept.status.restarts + 1, time.monotonic())
         _log.info("%s runs, pid %d", child.name, kept.process.pid)
 
-    def _spawn(self, child: Child) -> subprocess.Popen[bytes]:
-        """A session of its own keeps the terminal's Ctrl-C from it: we decide in which order they stop."""
-        if child.log is None:
-            return self._popen(child.command, None)
-        with child.log.open("ab") as log:
-            return self._popen(child.command, log)
+    def _listen(self, kept: _Kept) -> None:
+        """A fresh socket per life: what a dead child said last must not feed its successor."""
+        if kept.child.watchdog is None:
+            return
+        if kept.heard is not None:
+            self._selector.unregister(kept.heard)
+            _hang_up(kept)
+        kept.child.watchdog.unlink(missing_ok=True)
+        kept.heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        kept.heard.bind(str(kept.child.watchdog))
+        self._selector.register(kept.heard, selectors.EVENT_READ, kept)
 
-    def _popen(self, command: tuple[str, ...], output: BinaryIO | None) -> subprocess.Popen[bytes]:
+    def _spawn(self, child: Child) -> subprocess.Popen[bytes]:
+        environment = dict(self._environment)
+        if child.watchdog is not None:
+            environment |= {"NOTIFY_SOCKET": str(child.watchdog), "WATCHDOG_USEC": str(round(WATCHDOG_S * 1e6))}
+        if child.log is None:
+            return self._popen(child.command, None, environment)
+        with child.log.open("ab") as log:
+            return self._popen(child.command, log, environment)
+
+    def _popen(
+        self, command: tuple[str, ...], output: BinaryIO | None, environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
+        """A session of its own keeps the terminal's Ctrl-C from it: we decide in which order they stop."""
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=self._environment,
+            env=environment,
             start_new_session=True,
         )
 
@@ -217,7 +248,7 @@ class Supervisor:
             return
         try:
             with kept.child.on_death_log.open("ab") as log:
-                kept.rescue = self._popen(kept.child.on_death, log)
+                kept.rescue = self._popen(kept.child.on_death, log, self._environment)
             kept.rescue_until_s = time.monotonic() + RESCUE_WITHIN_S
         except OSError as error:
             _log.critical("%s can't be run after the death of %s: %s", kept.child.on_death, kept.child.name, error)
@@ -279,6 +310,31 @@ def _terminated(process: subprocess.Popen[bytes]) -> int:
         _log.error("pid %d did not stop within %g s: killed", process.pid, STOP_WITHIN_S)
         process.kill()
         return process.wait()
+
+
+def _hear(kept: _Kept) -> None:
+    assert kept.heard is not None
+    try:
+        message = kept.heard.recv(4096)
+    except BlockingIOError:
+        return
+    if message.startswith((b"WATCHDOG=1", b"READY=1")):
+        kept.fed_s = time.monotonic()
+
+
+def _kill_if_silent(kept: _Kept, now_s: float) -> None:
+    """A process that hangs can't make its outputs safe, nor can its own guard: end it, then its rescue does."""
+    if kept.process is not None and kept.fed_s is not None and now_s - kept.fed_s > WATCHDOG_S:
+        _log.critical("%s has not said for %g s that it is well: killed", kept.child.name, WATCHDOG_S)
+        kept.fed_s = None
+        kept.process.kill()
+
+
+def _hang_up(kept: _Kept) -> None:
+    if kept.heard is not None and kept.child.watchdog is not None:
+        kept.heard.close()
+        kept.heard = None
+        kept.child.watchdog.unlink(missing_ok=True)
 
 
 def _how(code: int) -> str:

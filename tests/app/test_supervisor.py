@@ -193,6 +193,39 @@ def test_a_rescue_that_hangs_does_not_keep_the_child_away(folder: Path, monkeypa
         os.kill(pid, 0)
 
 
+def test_a_child_that_hangs_is_killed_and_made_safe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence on its watchdog socket after it was ready ends a child; one that goes on saying it is well lives."""
+    monkeypatch.setattr(supervising, "WATCHDOG_S", 0.3)
+    monkeypatch.setattr(supervising, "_TICK_S", 0.05)
+    notify = (
+        "from gateway.local.notify import Notifier\n"
+        + NOTE
+        + "notifier = Notifier(); notifier.ready(); log('started')\n"
+        "assert notifier.watchdog_s == 0.3\n"
+        "while os.path.exists(sys.argv[1] + '.well') or notifier.dropped: notifier.watchdog(); time.sleep(0.05)\n"
+        "while True: time.sleep(60)"
+    )
+    well = folder / "control.well"
+    well.touch()
+    child = Child(
+        "control",
+        (sys.executable, "-c", notify, str(folder / "control")),
+        on_death=(*PYTHON, NOTE + "log('rescued')", str(folder / "rescue")),
+        watchdog=folder / "run.sock",
+    )
+
+    def act(supervisor: Supervisor) -> None:
+        begun = started(folder, "control")[0]
+        wait_for(lambda: time.monotonic() - begun[1] > 0.6)
+        assert supervisor.pid("control") == begun[2], "a child that is well lives"
+        well.unlink()
+        assert rescued(folder, 1) - begun[1] < 3
+        assert started(folder, "control", 2)[-1][2] != begun[2]
+
+    assert supervise([child], act) == 0
+    assert not (folder / "run.sock").exists()
+
+
 def test_a_program_that_is_not_there_holds_nobody_up(folder: Path) -> None:
     """What can't be started is tried again later; the others run."""
     missing = Child("control", (str(folder / "missing"),), on_death=(str(folder / "missing"),))
