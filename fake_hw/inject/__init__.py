@@ -2,7 +2,8 @@
 
 Replaced: `os.open`, `os.close` and `fcntl.ioctl`, which pass everything through but paths below the root that are
 sockets, and descriptors that came from them. A GPIO line request's descriptor is a real socket on which the kernel's
-event records arrive. `board`, `digitalio`, `microcontroller` and `pulseio` come from `fake_hw.inject.blinka` when something imports them.
+event records arrive. The modules that adafruit_dht stands on (`board`, `digitalio`, `microcontroller`, `pulseio`) come
+from `fake_hw.inject.blinka` when something imports them.
 """
 
 import _thread
@@ -133,6 +134,7 @@ class Machine:
         except ConnectionRefusedError:
             raise _os_error(errno.ENODEV, path) from None
         descriptor = connection.fileno()
+        self._forget(descriptor)
         self._nodes[descriptor] = Node(path, descriptor, connection)
         return descriptor
 
@@ -143,8 +145,18 @@ class Machine:
         except OSError:
             current = False
         if not current:
-            self._nodes.pop(descriptor, None)
+            self._forget(descriptor)
         return current
+
+    def _forget(self, descriptor: int) -> None:
+        """Drop a node whose descriptor somebody else closed: the number may belong to another file by now."""
+        node = self._nodes.pop(descriptor, None)
+        if node is None:
+            return
+        if node.connection.fileno() == descriptor:
+            node.connection.detach()
+        else:
+            node.connection.close()
 
     def _gpio(self, node: Node, request: int, argument: Any, mutate: bool) -> Any:
         payload = bytes(argument)
@@ -168,6 +180,7 @@ class Machine:
             connection.close()
             raise
         descriptor = descriptors[0]
+        self._forget(descriptor)
         asking.inode = os.fstat(descriptor).st_ino
         self._nodes[descriptor] = asking
         return answer[:_FD_AT] + struct.pack("=i", descriptor)
