@@ -1,8 +1,8 @@
 """A gpiozero pin factory over the kernel's GPIO character device.
 
-Why not lgpio: its outputs glitch at start (claimed as input, then at 0, then set), its callbacks come late, and it has no
-wheel for Python 3.13. Here an output's first level is part of the claim, the kernel debounces and stamps edges, and one
-thread reads them. Levels here are physical; polarity is made above.
+Why not lgpio: its outputs glitch at start (claimed as input, then at 0, then set), its callbacks come late, and it has
+no wheel for Python 3.13. Here an output's first level is part of the claim, the kernel debounces and stamps edges, and
+one thread reads them. Levels here are physical; polarity is made above.
 """
 
 import errno

@@ -1,6 +1,6 @@
 """Lines of a GPIO character device: claim, get, set, read edges. uAPI version 2 (linux/gpio.h, kernel 5.10 and later).
 
-Standard library only. Everything is looked up as `os.open`, `fcntl.ioctl` at the call, because simulated chips answer there.
+Standard library only. `os.open`, `fcntl.ioctl` and the like are looked up at the call: simulated chips answer there.
 """
 
 import errno

@@ -23,7 +23,7 @@ class I2CAdapter:
         self._bus: SMBus | None = None
 
     def transfer(self, address: int, write: bytes, read: int = 0) -> bytes:
-        """One transaction: write, repeated START, read. Blocks as long as the kernel's adapter timeout (1 s) at worst."""
+        """One transaction: write, repeated START, read. Blocks for the adapter's timeout (1 s) at worst."""
         messages = []
         if write:
             messages.append(i2c_msg.write(address, write))

@@ -21,7 +21,7 @@ SHORTEST_SILENCE_S = 0.00175  # the same, above 19,200 baud
 
 
 class SerialLine:
-    """One port (`SerialPort`), used by its one worker thread. A call blocks for its timeout and WRITE_TIMEOUT_S at most."""
+    """One port (`SerialPort`), for its one worker thread. A call blocks for its timeout and WRITE_TIMEOUT_S at most."""
 
     def __init__(
         self,
