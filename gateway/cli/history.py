@@ -1,13 +1,12 @@
 """`gateway history`: the kept readings of one point, newest last."""
 
 import argparse
-from datetime import UTC, datetime
-from typing import Any
 
+from gateway.cli.read import TONES
 from gateway.cli.terminal import ask
 from gateway.cli.terminal.messages import site_words
 from gateway.cli.terminal.table import Cell, print_table
-from gateway.cli.terminal.words import clock, seconds, shown
+from gateway.cli.terminal.words import clock, point_value, seconds
 
 HELP = "show the kept readings of one point"
 
@@ -32,15 +31,13 @@ def run(arguments: argparse.Namespace) -> int:
     words = site_words(arguments.state)
     print_table(
         [words(head) for head in ("time", "value", "quality")],
-        [(clock(_time(row)), shown(row["value"], "", words), _quality(row)) for row in rows],
+        [
+            (
+                clock(row["time"]),
+                point_value({**row, "unit": ""}, words),
+                Cell(row["reason"], TONES.get(row["quality"], "")),
+            )
+            for row in rows
+        ],
     )
     return ask.DONE
-
-
-def _time(row: dict[str, Any]) -> str:
-    return str(row["time"]) if "time" in row else datetime.fromtimestamp(row["ts"] / 1000, UTC).isoformat()
-
-
-def _quality(row: dict[str, Any]) -> Cell:
-    reason = str(row.get("reason", "Good"))
-    return Cell(reason, "bad" if reason.startswith("Bad") else "warn" if reason.startswith("Uncertain") else "")

@@ -68,8 +68,8 @@ COUNTS = {"captured": 10, "delivered": 6, "pending": 3, "expired": 0, "dropped":
 RECORDER: dict[str, Any] = {
     "outbox": {"classes": {"telemetry": COUNTS}, "uplink": {"connected": False}, "store": {"ok": True}},
     "history": [
-        {"value": 3.5, "reason": "Good", "ts": 1795470000123, "trusted": True, "sim": True},
-        {"value": None, "reason": "BadTimeout", "ts": 1795470001123, "trusted": True, "sim": True},
+        {"point": "walkin_air.temperature", "value": 3.5, "quality": "Good", "reason": "Good", "time": TIME},
+        {"point": "walkin_air.temperature", "value": None, "quality": "Bad", "reason": "BadTimeout", "time": TIME},
     ],
 }
 

@@ -1,7 +1,7 @@
 """Events as sentences, the way a person would tell them."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from gateway.cli.terminal.messages import Words
@@ -14,8 +14,7 @@ _ENGLISH = Words("en")
 
 
 def merged(recent: list[dict[str, Any]], older: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Both tellings as one, newest first, each event once; each with `time` as RFC 3339."""
-    recent, older = [_timed(event) for event in recent], [_timed(event) for event in older]
+    """Both tellings as one, newest first, each event once."""
     if not recent:
         return older
     begin_ms = _ms(recent[-1]) - _SAME_MS
@@ -81,15 +80,6 @@ def _slot(number: object) -> str:
         return Slot(int(str(number))).name.lower().replace("_", " ")
     except ValueError:
         return "?"
-
-
-def _timed(event: dict[str, Any]) -> dict[str, Any]:
-    """The recorder's rows carry `ts` (ms) and `kind`, control's `time` and `class`."""
-    if "ts" not in event:
-        return event
-    moment = datetime.fromtimestamp(event["ts"] / 1000, UTC).isoformat(timespec="milliseconds")
-    rest = {key: value for key, value in event.items() if key not in ("ts", "kind")}
-    return {"class": event.get("kind"), **rest, "time": moment.removesuffix("+00:00") + "Z"}
 
 
 def _ms(event: Event) -> float:
