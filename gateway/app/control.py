@@ -22,7 +22,7 @@ from gateway.control.health import HealthBoard
 from gateway.control.loop import Happened, Loop, Stop
 from gateway.control.poller import Poller
 from gateway.control.recent import RecentEvents
-from gateway.control.reload import Plant, Reloader, build_engine, shortest_lease_s
+from gateway.control.reload import Plant, Reloader, build_engine, interlock_inputs, shortest_lease_s
 from gateway.control.ring import Ring
 from gateway.control.safe_list import write_safe_list
 from gateway.control.side import SideThread
@@ -44,6 +44,8 @@ from rules.engine import Engine
 
 LAST_RECORDS_S = 1.0
 """How long a stopping control waits for the recorder to take its last events."""
+LOOK_FIRST_S = 0.5
+"""How long the first decision waits for what the interlocks need."""
 SETTLED_NS = 5_000_000_000
 """By then everything lazy has been imported, and the heap can be frozen for good."""
 
@@ -157,7 +159,7 @@ class Process:
         gc.freeze()
         self._notifier.ready()
         try:
-            self._loop.run()
+            self._loop.run(interlock_inputs(self.configuration), LOOK_FIRST_S)
         finally:
             self._stop()
 

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import threading
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ from gateway.core.command import Command
 WITHIN_NS = 2_000_000_000
 """How long a command that must be saved first may wait for the disk."""
 RETRY_S = 1.0
+_GATHER_S = 0.002  # the output guard is driving now and needs the interpreter
 
 Done = Callable[[str], None]
 """Told once how a save ended: "" when it is on the disk, otherwise what went wrong."""
@@ -130,6 +132,7 @@ class StateKeeper:
         while going:
             try:
                 going = self._wake.get(timeout=RETRY_S if self._problem else None)
+                time.sleep(_GATHER_S)
             except Empty:
                 going = True
             if self._written != self._number or self._problem:

@@ -22,6 +22,7 @@ SILENT_NS = 2_000_000_000
 RETRY_NS = 250_000_000
 """The pause after a line that could not be claimed or driven."""
 _STUMBLE_S = 0.05
+_YIELD_S = 0.00005
 
 Claim = Callable[[Output], DigitalOutput]
 _log = logging.getLogger(__name__)
@@ -81,11 +82,14 @@ class OutputGuard:
         return self._configured.wait(timeout_s)
 
     def refresh(self, targets: Mapping[str, Value], now_ns: int) -> None:
-        """The loop's word on every output; renews every lease. Never blocks."""
+        """The loop's word on every output; renews every lease. Costs the caller 0.1 ms when a target changed."""
         changed = targets != self._order.targets
         self._order = _Order(targets, now_ns)
         if changed:
             self._wake.put(None)
+            # Lets the guard have the interpreter before the loop goes on to wake the ring, the keeper and the server,
+            # which would all stand in its way: until the guard begins to drive 0.05 ms were measured, without this 0.35.
+            time.sleep(_YIELD_S)
 
     def stop(self, timeout_s: float = 2.0) -> bool:
         """Drive every output safe and close the lines; False when that did not happen in time."""

@@ -1,7 +1,7 @@
 """The loop: the one thread that owns all state. It waits on one queue and on nothing else."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Protocol
@@ -116,10 +116,30 @@ class Loop:
         self.steps = 0
         self.slowest_ns = 0
 
-    def run(self) -> None:
-        """Step until told to stop. In the main thread, so that signals find it."""
+    def run(self, look_first: Collection[str] = (), within_s: float = 0.0) -> None:
+        """Step until told to stop. In the main thread, so that signals find it.
+
+        look_first: points to be read, for at most `within_s`, before the first decision. Until then the outputs stay
+        as they were claimed, safe: a siren must not sound because its sensor has not been asked yet.
+        """
+        self._turn_safely(self._look_first(set(look_first), within_s))
         while self._running:
             self._turn_safely(self._wait())
+
+    def _look_first(self, missing: set[str], within_s: float) -> list[Message]:
+        messages: list[Message] = []
+        end_ns = self._clock.now_ns() + round(within_s * 1e9)
+        while missing and (left_s := (end_ns - self._clock.now_ns()) / 1e9) > 0:
+            try:
+                message = self._queue.get(timeout=left_s)
+            except Empty:
+                break
+            messages.append(message)
+            if isinstance(message, Stop):
+                break
+            if isinstance(message, Sequence):
+                missing.difference_update(reading.point for reading in message)
+        return messages
 
     def _wait(self) -> list[Message]:
         """What has come, at most DRAIN_LIMIT messages; empty when it is only time for a step."""

@@ -14,6 +14,8 @@ from gateway.settings.model import Bus, Configuration, Device
 
 INPUT_EVERY_NS = 1_000_000_000
 """How often the level of an input is read besides its edges."""
+INPUT_DEADLINE_NS = 500_000_000
+"""How long reading a level may take."""
 STOP_S = 1.0
 
 Sink = Callable[[Sequence[Reading]], None]
@@ -100,10 +102,10 @@ class Poller:
         return BusWorker(bus.name, polled, self._finish, self._clock, lambda: self._wires.reopen(bus.name))
 
     def _polled(self, device: Device) -> PolledDevice:
-        deadline_ns = round(device.deadline_s * 1e9)
         if device.direction == "input":
-            return PolledDevice(device.name, INPUT_EVERY_NS, deadline_ns, lambda: self._open_input(device))
-        return PolledDevice(device.name, round(device.every_s * 1e9), deadline_ns, lambda: self._wires.device(device))
+            return PolledDevice(device.name, INPUT_EVERY_NS, INPUT_DEADLINE_NS, lambda: self._open_input(device))
+        every_ns, deadline_ns = round(device.every_s * 1e9), round(device.deadline_s * 1e9)
+        return PolledDevice(device.name, every_ns, deadline_ns, lambda: self._wires.device(device))
 
     def _open_input(self, device: Device) -> Driver:
         def on_change(active: bool, time_ns: int) -> None:

@@ -15,6 +15,7 @@ from gateway.control.safe_list import write_safe_list
 from gateway.core.errors import ConfigurationError, GatewayError
 from gateway.settings.model import Configuration
 from rules.engine import Engine
+from rules.expression import compile_expression
 
 SWAP_WITHIN_S = 5.0
 
@@ -99,6 +100,19 @@ def build_engine(configuration: Configuration) -> Engine:
         raise ConfigurationError([f"a condition does not compile: {error}"]) from error
     except (ValueError, KeyError) as error:
         raise ConfigurationError([f"the rules do not fit together: {error}"]) from error
+
+
+def interlock_inputs(configuration: Configuration) -> frozenset[str]:
+    """The points that control itself reads and that interlocks need."""
+    ours = {
+        f"{device.name}.{channel.name}"
+        for device in configuration.devices
+        for channel in device.channels
+        if device.process == "control"
+    }
+    points = {**configuration.rulebook.points, **{f"{each.name}.on": "" for each in configuration.outputs}}
+    conditions = [compile_expression(each.condition, points) for each in configuration.rulebook.interlocks]
+    return frozenset(point for condition in conditions for point in condition.inputs if point in ours)
 
 
 def shortest_lease_s(configuration: Configuration) -> float:

@@ -3,6 +3,7 @@
 import logging
 import secrets
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -25,6 +26,8 @@ FRAME_S = 1.0
 """How long readings are gathered into one frame; events go at once."""
 FIRST_FRAME_S = 0.05
 """The first frame of a run goes sooner: the first reading is known to everybody at once."""
+GATHER_S = 0.002
+"""A pause before encoding what has just happened: the output guard is driving now and needs the interpreter."""
 _GAPS_LIMIT = 1000
 
 _log = logging.getLogger(__name__)
@@ -212,6 +215,7 @@ class Ring:
         while going:
             try:
                 going = self._bell.get(timeout=self._rest_s(due_ns))
+                time.sleep(GATHER_S)
             except Empty:
                 going = True
             try:
