@@ -113,6 +113,17 @@ def test_simulated_readings_never_meet_a_real_cloud(kitchen: Configuration) -> N
     refuse_real_cloud(replace(kitchen, cloud=None))
 
 
+def test_a_run_with_real_credentials_is_refused_before_anything_starts(
+    paths: StatePaths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`gateway run --sim` with a password file ends with 1 and the cure; no simulator appears."""
+    file = tmp_path / "kitchen.yaml"
+    file.write_text(KITCHEN.read_text().replace("commands: true", "commands: true, username: u, password_file: secret"))
+    assert main(arguments(paths, file=file)) == 1
+    assert "allow_sim_with_cloud: true" in capsys.readouterr().err
+    assert not paths.sim_root.exists()
+
+
 def test_an_invalid_file_never_starts(paths: StatePaths, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Its problems are shown with their lines, the exit code is 1, and no snapshot appears."""
     file = tmp_path / "kitchen.yaml"
