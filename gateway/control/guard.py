@@ -88,7 +88,7 @@ class OutputGuard:
         if changed:
             self._wake.put(None)
             # Lets the guard have the interpreter before the loop goes on to wake the ring, the keeper and the server,
-            # which would all stand in its way: until the guard begins to drive 0.05 ms were measured, without this 0.35.
+            # which would all stand in its way: the guard begins to drive after 0.05 ms (measured), without this 0.35.
             time.sleep(_YIELD_S)
 
     def stop(self, timeout_s: float = 2.0) -> bool:

@@ -75,6 +75,7 @@ class ControlHandler:
         self._intake = intake
         self._clock = clock
         self._sim = sim
+        self._time = views.WallTime(clock)
         self._peers: dict[Peer, str] = {}  # peer → the configuration it has been told of
         self._subscriber: Peer | None = None
 
@@ -171,7 +172,7 @@ class ControlHandler:
 
     def _points(self, _arguments: dict[str, Any]) -> object:
         engine, units = self._control.engine, self._control.configuration.rulebook.points
-        return views.points(list(engine.points.values()), units, views.WallTime(self._clock))
+        return views.points(list(engine.points.values()), units, self._time.adjust())
 
     def _outputs(self, _arguments: dict[str, Any]) -> object:
         driven = self._control.driven()
@@ -179,11 +180,11 @@ class ControlHandler:
         return [{**row, "driven": driven.get(row["output"])} for row in rows]
 
     def _rows(self, view: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        time = views.WallTime(self._clock)
+        time = self._time.adjust()
         return [time.row(row) for row in view]
 
     def _why(self, arguments: dict[str, Any]) -> object:
-        time = views.WallTime(self._clock)
+        time = self._time.adjust()
         return [views.event(event, time) for event in self._recent.about(_text(arguments, "target"))]
 
     def _health(self, _arguments: dict[str, Any]) -> object:

@@ -13,11 +13,22 @@ FORBIDDEN = frozenset({"paho", "sqlite3", "ssl", "asyncio", "yaml", "board", "bu
 """Modules that have no place in the process that holds the pins; neither has anything of Adafruit's."""
 
 
+_STEADY_MS = 20
+
+
 class WallTime:
-    """Writes CLOCK_BOOTTIME instants as RFC 3339 UTC, by the wall clock of one moment."""
+    """Writes CLOCK_BOOTTIME instants as RFC 3339 UTC. The same instant reads the same until the wall clock is moved."""
 
     def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._offset_ms = clock.wall().ms - clock.now_ns() // 1_000_000
+
+    def adjust(self) -> "WallTime":
+        """Follow the wall clock, but not its last few milliseconds."""
+        offset_ms = self._clock.wall().ms - self._clock.now_ns() // 1_000_000
+        if abs(offset_ms - self._offset_ms) > _STEADY_MS:
+            self._offset_ms = offset_ms
+        return self
 
     def text(self, time_ns: int | None) -> str | None:
         """`2026-11-24T01:02:03.456Z`; None for no instant."""
