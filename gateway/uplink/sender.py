@@ -13,6 +13,10 @@ FLIGHT_BYTES = 4 * 1024 * 1024
 ISLANDS_LIMIT = 32
 """Separate delivered stretches; beyond that live waits, so that the ledger in each commit stays small."""
 _PAUSE_S = (1.0, 30.0)
+_ASIDE_S = 30.0
+_TOPIC_CODES = frozenset({0x10, 0x87, 0x97})
+"""No subscriber, not authorised, quota exceeded: about the topic, whatever the message. The oldest is tried again."""
+
 _EVENTS = (RecordClass.ALARM, RecordClass.AUDIT, RecordClass.OUTPUT, RecordClass.SYSTEM)
 
 
@@ -20,7 +24,7 @@ class Verdict(Enum):
     """What a PUBACK's reason code means for us."""
 
     TAKEN = "taken"
-    LATER = "later"  # the broker as a whole can't or won't now: the topic pauses, the oldest is tried again
+    LATER = "later"  # not now: the topic pauses and tries again
     NEVER = "never"  # this very message can't be taken
 
 
@@ -86,6 +90,7 @@ class Sender:
         self._generation = {lane: source.generation(lane) for lane in Lane}
         self._fetched: dict[Lane, list[Stored]] = {lane: [] for lane in Lane}
         self._hungry = dict.fromkeys(Lane, True)
+        self._aside: list[tuple[float, Stored]] = []
         self._now_s = now_s
         source.go_live(True)
 
@@ -106,6 +111,8 @@ class Sender:
     def stir(self) -> None:
         """Something may have been committed, or a pause may be over: look again."""
         self._hungry = dict.fromkeys(Lane, True)
+        while self._aside and self._aside[0][0] <= self._now_s:
+            self._give_back(self._aside.pop(0)[1])
 
     def has_room(self, others: int) -> bool:
         """Whether a message that is not stored may go, beside `others` such messages in flight."""
@@ -144,7 +151,10 @@ class Sender:
         verdict, gate = judge(code), self._gates[flight.topic]
         if verdict is Verdict.LATER:
             gate.refuse(code, now_s)
-            self._give_back(flight.stored)
+            if code in _TOPIC_CODES:
+                self._give_back(flight.stored)
+            else:  # perhaps it is this message: let another one try first
+                self._aside.append((now_s + _ASIDE_S, flight.stored))
             return True
         if not gate.proven:
             self._hungry[flight.stored.batch.lane] = True
