@@ -67,5 +67,5 @@ class Demand:
             if board.now_ns < until_ns:
                 return Answer(self.last, deadline_ns=until_ns)
         elif self._awaits and board.waiting(self.expression.inputs):
-            return Answer(self._unknown_is if self.last is None else self.last, firm=False)
+            return Answer(self._unknown_is, firm=False)
         return Answer(self._unknown_is)

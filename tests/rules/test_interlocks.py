@@ -56,7 +56,9 @@ def test_alarm_priority(slot: Slot, priority: str) -> None:
     site = running(replace(LEAK, slot=slot))
     alarm = next(a for a in site.engine.alarms_view() if a["alarm"] == "interlock/leak")
     assert alarm["priority"] == priority
-    assert not site.ask(1, operator(Verb.SHELVE, "interlock/leak", for_s=60, reason="noise")).ok
+    reply = site.ask(1, operator(Verb.SHELVE, "interlock/leak", for_s=60, reason="noise"))
+    assert not reply.ok
+    assert "can't be shelved" in reply.message
 
 
 def test_latch_holds_until_reset() -> None:

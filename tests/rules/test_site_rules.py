@@ -28,6 +28,15 @@ def test_hysteresis() -> None:
         assert site.at(second, air__temperature=celsius).drive["fan"] is on
 
 
+def test_until_wins_over_the_start() -> None:
+    """While `until` is true the rule does not start, however true its condition; it does when `until` ends."""
+    site = site_with(Rule("both", "fan.closed", (SetOutput("fan", True),), until="door.open"))
+    site.at(1, fan__closed=True, door__open=True)
+    assert not site.events(EventClass.OUTPUT)
+    assert site.at(2, door__open=False).drive["fan"] is True
+    assert site.at(3, door__open=True).drive["fan"] is False
+
+
 def test_log_once_with_inputs() -> None:
     """A log action is one SYSTEM event when the rule becomes active."""
     site = site_with(COOL)
