@@ -27,6 +27,8 @@ from rules.saved import section
 from rules.site_rules import RuleState
 
 STATE_VERSION = 1
+ROUNDS_MAX = 1000
+"""A step ends after so many rounds even if something still asks for another; that goes on in the next step."""
 
 _Conditional = InterlockState | AlarmState | RuleState
 _Item = _Conditional | OutputArbiter
@@ -156,9 +158,11 @@ class Engine:
             board.forced.update(self._places)
 
     def _settle(self) -> None:
-        """Let everything that is concerned look again, in order, until nothing is."""
+        """Let everything that is concerned look again, in order, until nothing is (or ROUNDS_MAX)."""
         board = self._board
-        while board.changed or board.forced:
+        for _ in range(ROUNDS_MAX):
+            if not (board.changed or board.forced):
+                return
             places = {self._places[name] for name in board.forced}
             places.update(self._concerned())
             board.forced.clear()
@@ -184,6 +188,8 @@ class Engine:
 
     def _next_ns(self) -> int | None:
         deadlines = list(self._deadlines.values())
+        if self._board.changed or self._board.forced:
+            deadlines.append(self._board.now_ns + outputs.ECHO_NS)
         if self._board.grace_until_ns:
             deadlines.append(self._board.grace_until_ns)
         return min(deadlines, default=None)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -169,6 +170,24 @@ def test_several_readings_of_a_point_in_one_step() -> None:
     site = fresh()
     readings = [Reading("gas.concentration", value, Reason.GOOD, 0) for value in (31.0, 3.0)]
     assert site.engine.step(0, readings).drive["siren"] is False
+
+
+def test_a_step_always_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not settled after the last round goes on in the next step, which is asked for soon."""
+    monkeypatch.setattr("rules.engine.ROUNDS_MAX", 2)
+    names = [f"o{n}" for n in range(4)]
+    chain = [Rule("r0", "door.open", (SetOutput("o0", True),))]
+    chain += [Rule(f"r{n}", f"o{n - 1}.on", (SetOutput(f"o{n}", True),)) for n in range(1, 4)]
+    site = stage(rules=tuple(chain), outputs=tuple(map(OutputPolicy, names)))
+    site.at(0, door__open=False)
+    now_s, steps = 20.0, 1
+    site.at(now_s, door__open=True)
+    while not site.decisions.drive["o3"]:
+        assert site.decisions.next_ns is not None
+        now_s, steps = site.decisions.next_ns / 1e9, steps + 1
+        site.at(now_s)
+    assert 1 < steps <= 6
+    assert now_s <= 21
 
 
 def test_time_never_goes_back() -> None:
