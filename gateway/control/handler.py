@@ -75,6 +75,7 @@ class ControlHandler:
         self._intake = intake
         self._clock = clock
         self._sim = sim
+        self._started_ns = clock.now_ns()
         self._time = views.WallTime(clock)
         self._peers: dict[Peer, str] = {}  # peer → the configuration it has been told of
         self._subscriber: Peer | None = None
@@ -172,7 +173,7 @@ class ControlHandler:
 
     def _points(self, _arguments: dict[str, Any]) -> object:
         engine, units = self._control.engine, self._control.configuration.rulebook.points
-        return views.points(list(engine.points.values()), units, self._time.adjust())
+        return views.points(list(engine.points.values()), units, self._time.adjust(), self._started_ns)
 
     def _outputs(self, _arguments: dict[str, Any]) -> object:
         driven = self._control.driven()

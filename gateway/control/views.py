@@ -44,8 +44,10 @@ class WallTime:
         }
 
 
-def points(readings: Iterable[Reading], units: Mapping[str, str], time: WallTime) -> list[dict[str, Any]]:
-    """Every point with value, unit, quality, reason, time and detail; time is null before the first reading."""
+def points(
+    readings: Iterable[Reading], units: Mapping[str, str], time: WallTime, started_ns: int
+) -> list[dict[str, Any]]:
+    """Every point with value, unit, quality, reason, time and detail; one without a reading waits since the start."""
     return [
         {
             "point": reading.point,
@@ -53,7 +55,7 @@ def points(readings: Iterable[Reading], units: Mapping[str, str], time: WallTime
             "unit": units.get(reading.point, ""),
             "quality": reading.quality.value,
             "reason": reading.reason.value,
-            "time": time.text(reading.time_ns or None),
+            "time": time.text(reading.time_ns or started_ns),
             "detail": reading.detail,
         }
         for reading in readings
