@@ -71,7 +71,8 @@ class Loop:
     def stop(self) -> None:
         """End `run` soon. From any thread or signal handler."""
         self._running = False
-        os.eventfd_write(self._wake, 1)
+        if self._wake >= 0:
+            os.eventfd_write(self._wake, 1)
 
     def run(self) -> None:
         """Serve until `stop`. A callback that raises is reported on stderr and the rest go on."""
@@ -85,7 +86,8 @@ class Loop:
     def close(self) -> None:
         """Give the loop's own descriptors back."""
         self._epoll.close()
-        os.close(self._wake)
+        wake, self._wake = self._wake, -1
+        os.close(wake)
 
     def _wait_s(self) -> float:
         if not self._timers:

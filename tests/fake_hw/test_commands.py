@@ -111,6 +111,14 @@ def test_several_commands_on_one_connection(kitchen: Simulator) -> None:
             assert [json.loads(answers.readline())["ok"] for _ in range(3)] == [True, False, True]
 
 
+def test_stopping_twice_is_harmless(kitchen: Simulator, tell: Tell, until: Callable[..., None]) -> None:
+    """After `stop` the nodes are gone, and stopping what has stopped does nothing."""
+    tell("stop")
+    until(lambda: not (Path(kitchen.root) / "ready").exists())
+    kitchen.stop()
+    kitchen.stop()
+
+
 def test_every_command_is_documented(tell: Tell) -> None:
     """docs/simulation.md has every command."""
     text = DOCUMENT.read_text(encoding="utf-8")
