@@ -21,6 +21,7 @@ COMMANDS_LIMIT = 64
 _RETRY_S = (0.05, 1.0)
 _SEND_TIMEOUT_S = 5.0
 _FRAMES_PER_TURN = 256
+_LOOK_S = 0.02
 _log = logging.getLogger(__name__)
 
 Answer = Callable[[bool, str], None]
@@ -196,8 +197,10 @@ class Link:
         if busy or self._out:
             return
         wait_s = max(0.0, self._health_due_s - time.monotonic())
+        if not self._subscribed or self._intake.full:
+            wait_s = min(wait_s, _LOOK_S)  # the keeper does not call us: look whether it has opened, or taken some
         sources = [self._wakeup] if self._intake.full else [self._wakeup, connection.fileno()]
-        ready, _, _ = select.select(sources, [], [], min(wait_s, 0.1) if self._intake.full else wait_s)
+        ready, _, _ = select.select(sources, [], [], wait_s)
         if self._wakeup in ready:
             os.eventfd_read(self._wakeup)
 

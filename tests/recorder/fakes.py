@@ -178,7 +178,7 @@ class FakeControl:
             for lane in Lane:
                 self.sent[lane] = header["have"][lane.value] if same else 0
             self._recorder = peer
-            self.pump(peer)
+            self._server.wake()
 
     def refused(self, peer: Peer, fields: dict[str, Any], message: str) -> None:
         raise AssertionError(message)
