@@ -35,7 +35,9 @@ class EdgeReader:
             self._thread.start()
 
     def soon(self, action: Callable[[], None]) -> None:
-        """Run something once in the edge thread. Any thread."""
+        """Run something once in the edge thread; nothing once it was closed. Any thread."""
+        if self._stopping:
+            return  # the descriptor's number may be another file's by now
         self._soon.append(action)
         os.eventfd_write(self._wake, 1)
 
@@ -52,7 +54,9 @@ class EdgeReader:
         return self._thread.is_alive() and time.monotonic() - self._beat_s < STUCK_S
 
     def close(self) -> None:
-        """End the thread; waits at most 1 s for a handler that runs."""
+        """End the thread; waits at most 1 s for a handler that runs. Harmless when repeated."""
+        if self._stopping:
+            return
         self._stopping = True
         if self._thread.ident is not None:
             os.eventfd_write(self._wake, 1)

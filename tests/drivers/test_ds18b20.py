@@ -1,0 +1,74 @@
+"""DS18B20: the kernel's text, and the probe in the simulated sysfs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from drivers.ds18b20 import Ds18b20, Options, decode
+from gateway.core.errors import InvalidData, NotConnected
+
+Tell = Callable[[str], dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("25062\n", 25.062), ("-10125\n", -10.125), ("0\n", 0.0), ("125000", 125.0)]
+)
+def test_decode(text: str, value: float) -> None:
+    """Milli-degrees as the kernel writes them (the examples of the datasheet's table)."""
+    assert decode(text, None) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "trash", "1e3", "127937", "-60000"])
+def test_what_is_no_temperature_is_refused(text: str) -> None:
+    """No text (CRC error), garbage and impossible values are errors."""
+    with pytest.raises(InvalidData):
+        decode(text, 20.0)
+
+
+def test_85_needs_a_neighbour() -> None:
+    """The power-on value is refused unless the last good value was within 5 °C."""
+    for last in (None, 4.0, 79.9, 90.1):
+        with pytest.raises(InvalidData, match="supply dropped out"):
+            decode("85000", last)
+    assert decode("85000", 81.0) == 85.0
+    assert decode("84937", 4.0) == 84.937
+
+
+def test_a_refused_85_does_not_vouch_for_the_next() -> None:
+    """Only good values count as neighbours."""
+
+    class Bus:
+        def read_temperature(self, _: str) -> str:
+            return "85000\n"
+
+    probe = Ds18b20(Bus(), Options("28-00000a1b2c3d"))
+    for _ in range(3):
+        with pytest.raises(InvalidData):
+            probe.read()
+
+
+@pytest.mark.parametrize("identifier", ["28-00000A1B2C3D", "10-000000000001", "28-1", ""])
+def test_only_a_ds18b20s_id_is_taken(identifier: str) -> None:
+    """The id is refused before the bus is opened, with where to find the right one."""
+    with pytest.raises(ValueError, match="/sys/bus/w1/devices"):
+        Options(identifier)
+
+
+def test_reads_the_simulated_probe_and_misses_it(device: Callable[..., Any], tell: Tell) -> None:
+    """A value while it is there, NotConnected when it is not, a value again."""
+    probe = device("ds18b20")
+    assert -5 < probe.read()[0].value < 15
+    tell("unplug walkin_core")
+    with pytest.raises(NotConnected, match="28-00000a1b2c3d"):
+        probe.read()
+    tell("plug walkin_core")
+    assert probe.read()[0].channel == "temperature"
+
+
+def test_a_crc_error_on_the_wire(device: Callable[..., Any], tell: Tell) -> None:
+    """The kernel hides the error in an empty file; we don't."""
+    probe = device("ds18b20")
+    tell("fault walkin_core crc")
+    with pytest.raises(InvalidData):
+        probe.read()
