@@ -25,6 +25,7 @@ class Disk:
         self.free.set()
         self.entered = threading.Event()
         self.full = False
+        self.full_next = False
         self.documents: SimpleQueue[dict[str, object]] = SimpleQueue()
 
     def write(self, path: Path, data: bytes) -> None:
@@ -33,6 +34,7 @@ class Disk:
         if self.full:
             raise OSError(28, "No space left on device")
         durable.write_atomically(path, data)
+        self.full = self.full_next
         self.documents.put(json.loads(data.splitlines()[0]))
 
 
@@ -96,6 +98,19 @@ def test_a_full_disk_is_told_and_tried_again(tmp_path: Path, disk: Disk, monkeyp
     disk.documents.get(timeout=5.0)
     assert keep.stop(5.0)
     assert keep.ok
+
+
+def test_a_write_that_had_begun_before_counts_for_nobody_later(tmp_path: Path, disk: Disk) -> None:
+    """Who comes while a write is under way waits for the next one."""
+    keep = keeper(tmp_path, disk)
+    disk.free.clear()
+    keep.offer({})
+    assert disk.entered.wait(5.0)
+    done: SimpleQueue[str] = SimpleQueue()
+    keep.intend(object(), RESET, done.put)
+    disk.full_next = True
+    disk.free.set()
+    assert "No space left" in done.get(timeout=5.0)
 
 
 def test_an_intent_is_on_the_disk_before_it_is_told(tmp_path: Path, disk: Disk) -> None:

@@ -50,6 +50,16 @@ def test_a_backlog_after_a_stall_is_not_counted_twice() -> None:
     assert told + len(accepted) == 8
 
 
+def test_a_field_that_is_always_late_is_silent() -> None:
+    """Samples that come at the right rate but are older than every + deadline are not believed."""
+    field = watch()
+    told = []
+    for second in range(12, 60, 5):
+        assert field.accept([outcome(second - 10)], second * SECOND) == []
+        told += field.overdue(second * SECOND)
+    assert len(told) == len(range(12, 60, 5))
+
+
 def test_repeated_and_future_samples_and_strangers_are_dropped() -> None:
     """A sample counts once, our clock judges it, and only field's devices are taken from field."""
     field = watch()
