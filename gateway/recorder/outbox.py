@@ -113,6 +113,16 @@ class Outbox:
         """Whether the budget, not the disk, is what has no room for another `size` bytes."""
         return self._free_pages() < self._pages_for(size)
 
+    def recycle_log(self) -> bool:
+        """Begin the write-ahead log anew, so that a commit needs no room beyond it; False when that brings nothing."""
+        try:
+            busy, frames, written = self._use().execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        except sqlite3.OperationalError as error:
+            if is_no_room(error):  # the database itself would have to grow for it
+                return False
+            raise
+        return not busy and frames == written > 0
+
     def untold(self) -> list[tuple[int, Gap]]:
         """Gaps that no event has told yet."""
         columns = "id, run, kind, first, last, cause"
@@ -122,7 +132,7 @@ class Outbox:
     def warm(self) -> None:
         """Grow the write-ahead log once: commits into a grown log cost half as many bytes as ones that grow it.
 
-        Blocks for some 20 ms and one flush of 4 MB. Nothing but a counter is written unsynchronised.
+        Blocks for some 20 ms and one flush of 1 MB. Nothing but a counter is written unsynchronised.
         """
         wal = self.path.with_name(self.path.name + "-wal")
         connection = self._use()

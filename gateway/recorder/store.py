@@ -16,7 +16,7 @@ from gateway.recorder.salvage import adopt, salvage
 from gateway.settings.model import Store as StoreSettings
 
 BALLAST_BYTES = 4 * 1024 * 1024
-_ATTEMPTS = 4
+_ATTEMPTS = 6
 _NOTES_LIMIT = 64
 _log = logging.getLogger(__name__)
 
@@ -142,15 +142,27 @@ class Store:
         raise StoreFailed(f"{outbox.path} takes nothing: {error}") from error
 
     def _make_room(self, outbox: Outbox, size: int) -> None:
-        if outbox.is_full(size):
-            lost = outbox.make_room(size)
-            if lost:
-                _log.warning("gave up %d pending rows of %s: the budget is used up", len(lost), outbox.path)
-        elif self.ballast.drop():
-            _log.error("the disk of %s is full: dropped the ballast", self.directory)
-            self.note("disk_full", {"free": free_bytes(self.directory)})
-        else:
+        """Within the budget, or else on the disk. Raises OSError or sqlite3.Error when there is none to be had."""
+        if outbox.is_full(size) and self._evict(outbox, size):
+            return
+        if outbox.recycle_log():
+            return
+        if not self.ballast.drop():
             raise OSError(f"no space left on the disk of {self.directory}: make room")
+        _log.error("the disk of %s is full: dropped the ballast", self.directory)
+        self.note("disk_full", {"free": free_bytes(self.directory)})
+
+    def _evict(self, outbox: Outbox, size: int) -> bool:
+        """Give up the oldest rows; False when the disk has no room even for that."""
+        try:
+            lost = outbox.make_room(size)
+        except sqlite3.OperationalError as error:
+            if is_no_room(error):
+                return False
+            raise
+        if lost:
+            _log.warning("gave up %d pending rows of %s: the budget is used up", len(lost), outbox.path)
+        return True
 
 
 class Ballast:

@@ -37,9 +37,8 @@ class LastValues:
         except ValueError:
             return
         for row in rows:
-            device, channel = row.get("d"), row.get("m")
-            if device in self._devices and isinstance(channel, str):
-                self._take(batch, row, device, channel)
+            if isinstance(row, dict) and row.get("d") in self._devices and isinstance(row.get("t"), int):
+                self._take(batch, row, row["d"], str(row.get("m")))
 
     def due(self, now_s: float) -> list[tuple[str, bytes]]:
         """(device, message) of those with news, once a second."""
@@ -53,7 +52,7 @@ class LastValues:
         ]
 
     def _take(self, batch: Batch, row: dict[str, Any], device: str, channel: str) -> None:
-        value = {"m": channel, "ts": batch.ts + int(row.get("t", 0)), "v": row.get("v")}
+        value = {"m": channel, "ts": batch.ts + row["t"], "v": row.get("v")}
         if "q" in row:
             value["q"] = row["q"]
         self._values.setdefault(device, {})[channel] = value

@@ -125,6 +125,7 @@ class FakeControl:
         self.subscriptions: list[dict[str, Any]] = []
         self.answer: Callable[[Command, Reply], None] = lambda _command, reply: reply(True, "done")
         self.configuration = ""
+        self.window = 256
         self._recorder: Peer | None = None
         self._server = Server(StatePaths(state).control_sock, self, Access())
 
@@ -172,6 +173,7 @@ class FakeControl:
         elif header["kind"] == "ack":
             lane = Lane(header["lane"])
             self.acknowledged[lane] = max(self.acknowledged[lane], header["upto"])
+            self._server.wake()
         elif header["kind"] == "subscribe":
             self.subscriptions.append(header)
             same = header["run"] == self.run
@@ -199,9 +201,11 @@ class FakeControl:
             self._recorder = None
 
     def _send_lane(self, peer: Peer, lane: Lane) -> None:
-        for batch in list(self.batches[lane]):
-            if batch.last <= self.sent[lane]:
-                continue
+        with self.changed:
+            held = [batch for batch in self.batches[lane] if batch.last > self.acknowledged[lane]]
+            self.batches[lane] = held
+        in_flight = sum(batch.last <= self.sent[lane] for batch in held)
+        for batch in held[in_flight : self.window]:
             if not peer.room:
                 return
             peer.send(

@@ -71,6 +71,7 @@ def test_it_waits_for_the_store_before_it_asks(control: FakeControl, link: Link)
 
 def test_it_stops_reading_when_the_disk_does_not_take(control: FakeControl, link: Link, intake: Intake) -> None:
     """Memory is bounded by the intake: the rest stays in control's ring, and health goes on meanwhile."""
+    control.window = 3 * FRAMES_LIMIT
     link.start(Books())
     control.add(*(telemetry(n, 1) for n in range(1, 3 * FRAMES_LIMIT)))
     eventually(lambda: intake.full)
