@@ -44,7 +44,7 @@ class EdgeReader:
     def forget(self, line: int) -> None:
         """Stop watching; call it before the descriptor is closed. Any thread."""
         if self._handlers.pop(line, None) is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):  # ValueError: the poll was closed before
                 self._poll.unregister(line)
 
     def alive(self) -> bool:

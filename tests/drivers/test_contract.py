@@ -3,6 +3,8 @@
 import dataclasses
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,29 @@ def test_drivers_import_no_hardware_library() -> None:
             "time",
             "typing",
         }
+
+
+def test_the_buses_of_control_bring_nothing_heavy() -> None:
+    """What `gateway control` opens loads no network, database, YAML or Adafruit code."""
+    program = (
+        "import sys; from drivers import registry; from drivers.buses import open_bus\n"
+        "for kind in ('i2c', 'serial', 'onewire', 'gpio'): open_bus(kind, '/dev/x').close()\n"
+        "for name in registry.known(): registry.load(name)\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=DOCS.parents[1]
+    )
+    loaded = set(done.stdout.split())
+    assert {"smbus2", "serial", "gpiozero"} <= loaded
+    assert not loaded & {
+        "paho",
+        "sqlite3",
+        "ssl",
+        "asyncio",
+        "yaml",
+        "adafruit_dht",
+        "adafruit_blinka",
+        "board",
+        "lgpio",
+    }

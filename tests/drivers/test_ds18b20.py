@@ -35,6 +35,29 @@ def test_85_needs_a_neighbour() -> None:
     assert decode("84937", 4.0) == 84.937
 
 
+def test_no_text_is_explained() -> None:
+    """The kernel's silence has one cause that a person can mend."""
+    with pytest.raises(InvalidData, match="CRC error on the wire"):
+        decode("\n", 20.0)
+
+
+def test_a_probe_that_browns_out_is_not_believed() -> None:
+    """4 °C and then 85 °C is an error; 84 °C and then 85 °C is a temperature."""
+
+    class Bus:
+        def __init__(self) -> None:
+            self.texts = ["4000\n", "85000\n", "84000\n", "85000\n"]
+
+        def read_temperature(self, _: str) -> str:
+            return self.texts.pop(0)
+
+    probe = Ds18b20(Bus(), Options("28-00000a1b2c3d"))
+    assert probe.read()[0].value == 4.0
+    with pytest.raises(InvalidData, match="85"):
+        probe.read()
+    assert [probe.read()[0].value, probe.read()[0].value] == [84.0, 85.0]
+
+
 def test_a_refused_85_does_not_vouch_for_the_next() -> None:
     """Only good values count as neighbours."""
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.pzem004t import crc16, decode, frame
+from drivers.pzem004t import Options, Pzem004t, crc16, decode, frame
 from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData, NotConnected
 from gateway.core.quality import Reason
 
@@ -67,6 +67,20 @@ def test_an_exception_reply_is_explained() -> None:
     with pytest.raises(DeviceError, match="unit 1 refuses: illegal address") as caught:
         decode(frame(bytes([1, 0x84, 2])), 1)
     assert caught.value.reason is Reason.BAD_COMMUNICATION_ERROR
+
+
+def test_an_exception_reply_is_read_at_once() -> None:
+    """It is shorter than an answer: nothing more is waited for, and the timeout is not spent."""
+    sent: list[bytes] = []
+
+    class Port:
+        def request(self, message: bytes, reply_length: int, timeout_s: float) -> bytes:
+            sent.append(message)
+            return frame(bytes([1, 0x84, 4]))[:reply_length]
+
+    with pytest.raises(DeviceError, match="slave error"):
+        Pzem004t(Port(), Options(1)).read()  # type: ignore[arg-type]  # all a meter may call here
+    assert sent == [bytes.fromhex("01 04 00 00 00 0a 70 0d")]
 
 
 def test_reads_the_simulated_meter(device: Callable[..., Any]) -> None:

@@ -75,6 +75,11 @@ def test_what_waits_in_the_buffer_is_never_the_weight_now() -> None:
     assert scale.read()[0].value == 3.0
 
 
+def test_a_whole_first_line_is_taken() -> None:
+    """A line that began after the discarding is of now: no second one is waited for."""
+    assert Scale(Stream([], [b"ST,GS,+00003.00kg\r\n"]), Options()).read()[0].value == 3.0  # type: ignore[arg-type]  # as above
+
+
 def test_a_silent_scale_is_a_timeout_whatever_it_said_before() -> None:
     """No new line, no value."""
     with pytest.raises(DeviceTimeout):

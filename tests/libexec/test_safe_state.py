@@ -174,6 +174,25 @@ def test_a_line_that_is_freed_in_time_is_driven(
     assert len(pauses) == 3
 
 
+def test_a_line_that_reads_back_wrong_is_not_proven(
+    kitchen: Simulator, program: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A short circuit shows in the read-back: that line is told, and the outcome is not good."""
+    monkeypatch.setattr(program, "VALUES", Shorted())
+    assert not program.drive([("/dev/gpiochip0", 17, 0)], kitchen.root)
+    assert "GPIO17 on /dev/gpiochip0: driven to 0 but it reads 1: check for a short" in capfd.readouterr().out
+
+
+class Shorted:
+    """Decodes every read-back as a line at 1."""
+
+    def pack(self, *_: int) -> bytes:
+        return (1).to_bytes(8, sys.byteorder) * 2
+
+    def unpack(self, _: bytes) -> tuple[int, int]:
+        return 1, 1
+
+
 def test_a_missing_list_and_wrong_use_are_told(tmp_path: Path) -> None:
     """No list, no arguments: one line that says so, exit 1, and no traceback."""
     for arguments in ([str(tmp_path / "none")], [], ["a", "b"], ["a", "--root"]):
@@ -205,6 +224,13 @@ def test_any_bytes_are_a_list(program: ModuleType, data: bytes) -> None:
         assert chip
         assert 0 <= offset < 10_000
         assert level in {0, 1}
+
+
+@pytest.mark.parametrize("data", [b"", b"00000000\n", b"crc32 \n", b"crc32 00000001\n"])
+def test_an_empty_list_must_be_sealed_too(program: ModuleType, data: bytes) -> None:
+    """A file that lost its contents is damaged; a site without outputs has a sealed, empty list."""
+    assert program.parse(data) == ([], False)
+    assert program.parse(sealed()) == ([], True)
 
 
 @given(st.integers(0, 8 * len(sealed(VALVE, LIGHT)) - 1))

@@ -1,6 +1,5 @@
 """Lines through gpiozero over our pin factory: no glitch, no lost edge, recovery, and errors in words."""
 
-import contextlib
 import os
 import socket
 import struct
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from drivers.buses.digital import GpioChip
+from drivers.buses.digital import GpioChip, InputLine
 from drivers.buses.edges import EdgeReader
 from drivers.buses.gpio import LineFactory, LinePin
 from fake_hw import client
@@ -178,9 +177,11 @@ def test_a_line_that_does_not_exist(chip: GpioChip, line: int) -> None:
 def test_an_absent_chip(root: str) -> None:
     """No such chip: the path and the cure; tried again at each claim, and the reservation does not stay."""
     chip = GpioChip("/dev/gpiochip9", root)
+    kept = []  # as a log does: the failed device lives on in the traceback
     for _ in range(2):
-        with pytest.raises(NotConnected, match=r"can't open /dev/gpiochip9 \(No such file"):
+        with pytest.raises(NotConnected, match=r"can't open /dev/gpiochip9 \(No such file") as caught:
             chip.output(17, active_low=False, initial=False)
+        kept.append(caught)
 
 
 def test_the_chip_unplugged_and_back(chip: GpioChip, tell: Tell, until: Callable[..., None]) -> None:
@@ -251,10 +252,9 @@ class Wire(LineFactory):
 def wire() -> Iterator[Wire]:
     made = Wire()
     yield made
-    made.edges.close()
+    made.close()
     made.kernel.close()
-    with contextlib.suppress(OSError):
-        made.line.detach()
+    made.line.detach()  # its pin has closed it
 
 
 def watched(wire: Wire) -> tuple[LinePin, list[tuple[int, int]]]:
@@ -280,6 +280,21 @@ def test_a_gap_in_the_numbers_reads_the_level_again(
     wire.event(2, 3000, 5)
     until(lambda: len(seen) == 5)
     assert [level for _, level in seen[3:]] == [0, 1]
+
+
+def test_a_change_before_watching_is_not_lost(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, until: Callable[..., None]
+) -> None:
+    """Whoever starts to watch hears of a level that changed since the line was claimed."""
+    monkeypatch.setattr("drivers.buses.gpio_lines.get_level", lambda _: False)
+    contact = InputLine(wire, 17, "up", active_low=False, debounce_s=0)
+    settled = threading.Event()
+    wire.edges.soon(settled.set)
+    assert settled.wait(5.0)
+    monkeypatch.setattr("drivers.buses.gpio_lines.get_level", lambda _: True)
+    seen: Changes = []
+    contact.watch(lambda active, time_ns: seen.append((active, time_ns)))
+    until(lambda: [active for active, _ in seen] == [True])
 
 
 def test_times_are_carried_over_to_boottime(
