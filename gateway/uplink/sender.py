@@ -206,7 +206,7 @@ class Sender:
         queue, taken = self._fetched[Lane.TELEMETRY], self._taken[Lane.TELEMETRY]
         while queue or self._fetch(Lane.TELEMETRY, [RecordClass.TELEMETRY]):
             stored = queue.pop(0)
-            if stored.row not in taken and stored.row < self._source.live_floor():
+            if stored.row not in taken:
                 return stored
         return None
 

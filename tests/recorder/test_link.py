@@ -100,6 +100,16 @@ def test_it_connects_again_to_the_next_run(directory: Path, link: Link, intake: 
     second.stop()
 
 
+def test_an_acknowledgement_of_an_earlier_run_is_kept_back(control: FakeControl, link: Link) -> None:
+    """Numbers of another run mean nothing to this one: told to it, they would make it forget what nobody has."""
+    link.start(Books())
+    eventually(lambda: control.subscriptions)
+    link.acknowledge(Lane.TELEMETRY, "another", 1000)
+    link.acknowledge(Lane.EVENTS, RUN, 1)
+    control.wait_acknowledged(Lane.EVENTS, 1)
+    assert control.acknowledged[Lane.TELEMETRY] == 0
+
+
 def test_a_command_is_answered_once_whatever_happens(control: FakeControl, link: Link) -> None:
     """Control's answer comes back; without control, or when it goes away, the answer says so."""
     answers: list[tuple[bool, str]] = []

@@ -105,9 +105,10 @@ def test_a_wrong_question_is_explained(questions: Questions, what: str, argument
         questions.query(PEER, what, arguments)
 
 
-def test_a_row_with_other_bytes_is_named_not_sent(outbox: Outbox, reader: Reader) -> None:
-    """One flipped byte in a body is seen by its checksum: the row is reported as damaged, its neighbours are good."""
-    outbox.commit([telemetry(1), telemetry(4), telemetry(7)])
+@pytest.mark.parametrize("text", [_rows({"d": "fridge"}) * 20, b"[7319]"])
+def test_a_row_with_other_bytes_is_named_not_sent(outbox: Outbox, reader: Reader, text: bytes) -> None:
+    """One flipped bit, deflated or plain, is seen: the row is reported as damaged, its neighbours are good."""
+    outbox.commit([telemetry(1), telemetry(4, body=text), telemetry(7)])
     connection = sqlite3.connect(outbox.path)
     body = bytearray(connection.execute("SELECT body FROM record WHERE id = 2").fetchone()[0])
     body[len(body) // 2] ^= 4

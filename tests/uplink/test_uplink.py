@@ -96,9 +96,10 @@ def test_everything_arrives_once_and_in_order(
 
 
 def test_the_gateway_introduces_itself_and_says_goodbye(
-    mosquitto: Mosquitto, source: MemorySource, directory: Path
+    mosquitto: Mosquitto, source: MemorySource, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Status, birth and configuration are retained; a clean stop leaves a status that says so, and no will comes."""
+    monkeypatch.setattr("gateway.uplink.connection.WILL_DELAY_S", 0)
     uplink = _uplink(mosquitto.cloud(), source, directory)
     first = Subscriber(mosquitto.port)
     eventually(lambda: len({heard.topic for heard in first.heard()}) >= 3)
@@ -118,8 +119,10 @@ def test_the_gateway_introduces_itself_and_says_goodbye(
     assert retained["cfg/reported"].value["hash"] == birth["configuration"] != ""
     uplink.stop()
     assert not uplink.alive()
-    eventually(lambda: late.heard("status")[-1].value["online"] is False)
-    assert late.heard("status")[-1].value["why"] == "stopped"
+    marker = ["mosquitto_pub", "-V", "5", "-p", str(mosquitto.port), "-t", f"{ROOT}/marker", "-m", "{}"]
+    subprocess.run(marker, check=True)
+    eventually(lambda: late.heard("marker"))
+    assert [heard.value.get("why") for heard in late.heard("status")][-1] == "stopped"
     late.stop()
 
 
@@ -224,6 +227,40 @@ def test_retained_commands_are_not_delivered_and_never_done(
     eventually(lambda: asked)
     assert [fields["value"] for fields in asked] == [False]
     uplink.stop()
+
+
+def test_a_command_waits_out_a_short_absence(mosquitto: Mosquitto, source: MemorySource, directory: Path) -> None:
+    """The session outlives a connection: a command published meanwhile is carried out at the next one."""
+    asked: list[dict[str, Any]] = []
+    site = _site(mosquitto.cloud(commands=True), directory)
+
+    def connect() -> Uplink:
+        made = Uplink(site, source, lambda fields, _answer: asked.append(fields), FakeClock())
+        made.start()
+        eventually(lambda: made.connected)
+        return made
+
+    connect().stop()
+    topic = ["-p", str(mosquitto.port), "-t", f"{ROOT}/cmd/gas_valve"]
+    subprocess.run(["mosquitto_pub", "-V", "5", "-q", "1", *topic, "-m", '{"value":true,"for_s":5}'], check=True)
+    assert asked == []
+    uplink = connect()
+    eventually(lambda: asked)
+    uplink.stop()
+
+
+def test_small_messages_go_at_once(
+    mosquitto: Mosquitto, source: MemorySource, directory: Path, uplinks: list[Uplink]
+) -> None:
+    """TCP_NODELAY is set (else each command costs 40 ms), and a dead peer is noticed by the kernel."""
+    uplink = _uplink(mosquitto.cloud(), source, directory)
+    uplinks.append(uplink)
+    eventually(lambda: uplink.connected)
+    assert uplink._conversation is not None
+    sock = uplink._conversation._connection._client.socket()
+    assert isinstance(sock, socket.socket)
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
 
 
 def test_last_values_are_retained_for_dashboards(
