@@ -1,5 +1,6 @@
 """The recorder as a process of its own: killed, starved, cut off, and nothing is lost."""
 
+import contextlib
 import json
 import random
 import signal
@@ -52,7 +53,15 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 def _ask(state: Path, role: Role = Role.VIEWER) -> Client:
-    return Client(Connection(StatePaths(state).recorder_sock, "test", role))
+    """A client of the recorder, as soon as it serves; a killed one's socket refuses until the next has begun."""
+
+    def connect() -> Connection | None:
+        with contextlib.suppress(ConnectionError):
+            return Connection(StatePaths(state).recorder_sock, "test", role)
+        return None
+
+    connection: Connection = eventually(connect)
+    return Client(connection)
 
 
 def _outbox(state: Path) -> dict[str, dict[str, int]]:
