@@ -82,6 +82,7 @@ def test_everything_arrives_once_and_in_order(
         uplink.wake()
     eventually(lambda: len(source.delivered(Lane.TELEMETRY)) == 205)
     eventually(lambda: len(subscriber.numbers("tm/live")) == 15)
+    eventually(lambda: len(subscriber.numbers("tm/backlog")) >= 600)
     assert [number for _, number in subscriber.numbers("tm/backlog")] == list(range(1, 601))
     assert [number for _, number in subscriber.numbers("tm/live")] == list(range(601, 616))
     assert subscriber.numbers("ev/alarm") == [(event(1).run, 1)]
@@ -160,6 +161,7 @@ def test_a_restarted_broker_has_us_back_in_time(
     eventually(lambda: uplink.connected)
     assert time.monotonic() - began_s < 1.5
     eventually(lambda: len(source.delivered(Lane.TELEMETRY)) == 30)
+    eventually(lambda: len(subscriber.numbers("tm/backlog")) >= 90)
     assert [number for _, number in subscriber.numbers("tm/backlog")] == list(range(1, 91))
     subscriber.stop()
 
@@ -176,6 +178,7 @@ def test_nothing_is_delivered_to_nobody(
     assert source.outcomes == {}
     subscriber = Subscriber(mosquitto.port)
     eventually(lambda: len(source.delivered(Lane.TELEMETRY)) == 5)
+    eventually(lambda: len(subscriber.numbers("tm/backlog")) >= 15)
     assert [number for _, number in subscriber.numbers("tm/backlog")] == list(range(1, 16))
     subscriber.stop()
 
