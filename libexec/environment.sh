@@ -110,6 +110,7 @@ program() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
 # broker: a real Mosquitto and its clients. Only the programs are wanted: where systemd runs, the package must not start or
 # enable a service of its own.
 broker() {
+    program openssl || install_packages "the tests make certificates for the broker" openssl
     program mosquitto && program mosquitto_sub && return
     if program mosquitto || [ ! -d /run/systemd/system ]; then
         install_packages "the tests speak with a real MQTT broker" mosquitto mosquitto-clients

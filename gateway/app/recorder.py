@@ -181,7 +181,9 @@ class Process:
             "uplink_connected": uplink is not None and uplink.connected,
             "backlog": sum(account["pending"] for account in self._outgoing.summary().values()),
         }
-        return health | ({"store_ok": self._keeper.ok} if self._keeper.known else {})
+        if not self._keeper.known:
+            return health
+        return health | {"store_ok": self._keeper.ok, "disk_ok": self._keeper.disk_ok}
 
     def _hello(self) -> dict[str, Any]:
         return {

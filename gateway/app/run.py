@@ -128,7 +128,8 @@ class Run:
     def _process(self, name: str, stop_rank: int, *options: str, on_death: tuple[str, ...] = ()) -> Child:
         """The recorder stops last of ours, so that it stores the final events."""
         command = (*_PYTHON, "gateway", name, "--state", str(self._paths.state.absolute()), *options)
-        return Child(name, command, stop_rank, on_death, self._paths.log_dir / "safe-state.log", log=self._log_of(name))
+        log = self._paths.log_dir / "safe-state.log"
+        return Child(name, command, stop_rank, on_death, log, standby=bool(on_death), log=self._log_of(name))
 
     def _simulator(self, root: str) -> Child:
         """It stops after everything else: the log of its lines shows how the gateway left them."""
@@ -197,8 +198,8 @@ def safe_state_command(paths: StatePaths, root: str | None) -> tuple[str, ...]:
     program = str(Path(os.environ.get("KITCHEN_GATEWAY_LIBEXEC", beside), "safe-state"))
     lines = str(paths.safe_state_list.absolute())
     if root is None:
-        return (sys.executable, "-I", "-S", program, lines)
-    return (*_PYTHON, "fake_hw.inject", root, program, lines, "--root", root)
+        return (sys.executable, "-I", "-S", program, lines, "--standby")
+    return (*_PYTHON, "fake_hw.inject", root, program, lines, "--root", root, "--standby")
 
 
 def _await_predecessors(paths: StatePaths) -> None:

@@ -19,6 +19,7 @@ PROVEN_S = 30.0
 STOP_WITHIN_S = 5.0
 READY_WITHIN_S = 10.0
 RESCUE_WITHIN_S = 2.0
+STANDBY_AGAIN_S = 2.0  # a waiting rescue that ends by itself is not started in a loop
 WATCHDOG_S = 3.0
 """The output guard can't outlive a hang of its whole process, so control's watchdog is at most 3 s."""
 _TICK_S = 1.0
@@ -32,7 +33,8 @@ class Child:
     """A process to keep running. Children are started in the order they are given and stopped in `stop_rank` order.
 
     on_death: a command that runs at once when the child ended in any way but with exit code 0; the child is started
-    again after it. Its output goes to on_death_log, never to a reader that might be stopped. ready: the next child is
+    again after it. Its output goes to on_death_log, never to a reader that might be stopped. standby: the command waits
+    for the end of its standard input: it is started beside the child, not when it counts. ready: the next child is
     started when this is true. log: where the child's output goes; None: to ours. watchdog: a socket path on which the
     child says that it is well, as it would to systemd; silence of WATCHDOG_S after it was ready means it hangs.
     """
@@ -42,6 +44,7 @@ class Child:
     stop_rank: int = 0
     on_death: tuple[str, ...] = ()
     on_death_log: Path = Path("/dev/null")
+    standby: bool = False
     ready: Callable[[], bool] = lambda: True
     log: Path | None = None
     watchdog: Path | None = None
@@ -68,6 +71,8 @@ class _Kept:
     due_s: float | None = None  # when to start it again
     rescue: subprocess.Popen[bytes] | None = None  # its `on_death` command, while that may still run
     rescue_until_s: float = 0.0
+    standby: subprocess.Popen[bytes] | None = None  # its `on_death` command, waiting
+    standby_due_s: float = 0.0
     heard: socket.socket | None = None  # where its watchdog messages arrive
     fed_s: float | None = None  # when it last said that it is well; None before it was ready
     status: ProcessStatus = field(default=ProcessStatus("", None, -1, 0.0))
@@ -117,6 +122,7 @@ class Supervisor:
             for kept in self._kept.values():
                 self._start(kept)
                 self._await_ready(kept)
+            self._stand_by()
             while not self._stopping:
                 self._turn(reader)
             return self._stop_all()
@@ -154,6 +160,7 @@ class Supervisor:
                 self._died(key.data)
         while self._signals:
             self._act_on(self._signals.pop(0))
+        self._stand_by()
         now_s = time.monotonic()
         for kept in list(self._kept.values()):
             _kill_if_silent(kept, now_s)
@@ -218,12 +225,16 @@ class Supervisor:
             return self._popen(child.command, log, environment)
 
     def _popen(
-        self, command: tuple[str, ...], output: BinaryIO | None, environment: Mapping[str, str]
+        self,
+        command: tuple[str, ...],
+        output: BinaryIO | None,
+        environment: Mapping[str, str],
+        stdin: int = subprocess.DEVNULL,
     ) -> subprocess.Popen[bytes]:
         """A session of its own keeps the terminal's Ctrl-C from it: we decide in which order they stop."""
         return subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=output,
             stderr=output,
             env=environment,
@@ -246,12 +257,29 @@ class Supervisor:
     def _rescue(self, kept: _Kept) -> None:
         if not kept.child.on_death:
             return
+        kept.rescue_until_s = time.monotonic() + RESCUE_WITHIN_S
+        if kept.standby is not None and kept.standby.stdin is not None and kept.standby.poll() is None:
+            kept.standby.stdin.close()
+            kept.rescue, kept.standby, kept.standby_due_s = kept.standby, None, 0.0
+        else:
+            kept.rescue = self._on_death(kept.child)
+
+    def _on_death(self, child: Child, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes] | None:
         try:
-            with kept.child.on_death_log.open("ab") as log:
-                kept.rescue = self._popen(kept.child.on_death, log, self._environment)
-            kept.rescue_until_s = time.monotonic() + RESCUE_WITHIN_S
+            with child.on_death_log.open("ab") as log:
+                return self._popen(child.on_death, log, self._environment, stdin)
         except OSError as error:
-            _log.critical("%s can't be run after the death of %s: %s", kept.child.on_death, kept.child.name, error)
+            _log.critical("%s can't be run for the death of %s: %s", child.on_death, child.name, error)
+            return None
+
+    def _stand_by(self) -> None:
+        """One waiting rescue for each running child that wants one; replaced, not too often, when it ended."""
+        now_s = time.monotonic()
+        for kept in self._kept.values():
+            wanted = kept.child.standby and kept.process is not None and now_s >= kept.standby_due_s
+            if wanted and (kept.standby is None or kept.standby.poll() is not None):
+                kept.standby = self._on_death(kept.child, subprocess.PIPE)
+                kept.standby_due_s = now_s + STANDBY_AGAIN_S
 
     def _rescuing(self, kept: _Kept) -> bool:
         if kept.rescue is None:
@@ -292,6 +320,9 @@ class Supervisor:
             if code != 0:
                 self._rescue(kept)
             self._forget(kept)
+        if kept.standby is not None:
+            kept.standby.kill()
+            kept.standby.wait()
         if kept.rescue is not None:
             try:
                 kept.rescue.wait(RESCUE_WITHIN_S)

@@ -11,7 +11,7 @@ from gateway.core.clock import Clock
 from gateway.core.record import Batch, Gap, Lane, RecordClass
 from gateway.recorder.intake import GROUP_BYTES, Intake
 from gateway.recorder.outgoing import Outgoing
-from gateway.recorder.store import Store, StoreFailed
+from gateway.recorder.store import Store, StoreFailed, has_room
 
 BULK_FRAMES = 128
 OUTCOMES_WAIT_S = 5.0
@@ -62,6 +62,7 @@ class Keeper:
         self._busy_since_s: float | None = None
         self._chores_s = 0.0
         self._warmed = False
+        self.disk_ok = True  # looked at once a second; the reserve and the reused WAL carry on for a while below that
         self._stopping = False
         self.opened = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
@@ -202,6 +203,7 @@ class Keeper:
     def _chores(self) -> None:
         for lane, state in self._lanes.items():
             self._look_after(lane, state)
+        self.disk_ok = has_room(self._store.directory)
         if self.ok or self._stopping:
             self._tell()
         if self._store.ballast.restore() and self._warmed:

@@ -192,6 +192,14 @@ class Ballast:
         return True
 
 
+def has_room(directory: Path) -> bool:
+    """Whether the disk has more left than our own reserve; below that a person should make room."""
+    try:
+        return free_bytes(directory) >= BALLAST_BYTES
+    except OSError:
+        return False
+
+
 def free_bytes(directory: Path) -> int:
     """What the disk has left. Raises OSError."""
     return shutil.disk_usage(directory).free

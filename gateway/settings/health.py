@@ -13,6 +13,7 @@ PREFIX = "gateway/"
 POINTS: dict[str, str] = {
     "gateway/recorder.connected": "",
     "gateway/recorder.store_ok": "",
+    "gateway/recorder.disk_ok": "",
     "gateway/recorder.uplink_connected": "",
     "gateway/recorder.backlog": "1",
     "gateway/field.connected": "",
@@ -35,7 +36,7 @@ def health_points(buses: Iterable[str]) -> dict[str, str]:
 
 def health_alarms(buses: Iterable[str], *, has_field: bool, has_cloud: bool) -> tuple[Alarm, ...]:
     """The alarms a configuration gets unless the site defines the same names."""
-    alarms = [_RECORDER_SILENT, _STORE_FAILING, _STATE_NOT_DURABLE]
+    alarms = [_RECORDER_SILENT, _STORE_FAILING, _DISK_FULL, _STATE_NOT_DURABLE]
     if has_field:
         alarms.append(_FIELD_SILENT)
     if has_cloud:
@@ -83,6 +84,13 @@ _STORE_FAILING = _alarm(
     "high",
     "Readings can't be stored: check the disk",
     "측정값을 저장할 수 없습니다. 디스크를 확인하세요",
+)
+_DISK_FULL = _alarm(
+    "disk_full",
+    "gateway/recorder.disk_ok",
+    "high",
+    "The disk is full: readings use up the reserve, make room",
+    "디스크가 가득 찼습니다. 예비 공간을 쓰고 있으니 공간을 확보하세요",
 )
 _STATE_NOT_DURABLE = _alarm(
     "state_not_durable",

@@ -89,7 +89,7 @@ def test_a_real_run_has_no_simulator_and_no_field_without_devices(paths: StatePa
     assert not any("--sim" in child.command for child in children.values())
     rescue = children["control"].on_death
     assert rescue[1:3] == ("-I", "-S"), "the safe-state program needs nothing, not even our packages"
-    assert rescue[3:] == (str(KITCHEN.parents[1] / "libexec" / "safe-state"), str(paths.safe_state_list))
+    assert rescue[3:] == (str(KITCHEN.parents[1] / "libexec" / "safe-state"), str(paths.safe_state_list), "--standby")
 
 
 def test_the_safe_state_program_may_lie_elsewhere(paths: StatePaths, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_the_safe_state_program_may_lie_elsewhere(paths: StatePaths, monkeypatch
     command = safe_state_command(paths, "/root/of/sim")
     assert "/usr/lib/kitchen-gateway/safe-state" in command
     assert command[3:5] == ("fake_hw.inject", "/root/of/sim")
-    assert command[-2:] == ("--root", "/root/of/sim")
+    assert command[-3:] == ("--root", "/root/of/sim", "--standby")
 
 
 def test_simulated_readings_never_meet_a_real_cloud(kitchen: Configuration) -> None:

@@ -139,6 +139,25 @@ def test_a_killed_child_is_made_safe_at_once_and_started_again(folder: Path) -> 
     assert len(notes(folder, "rescue")) == 3, "a clean stop needs no rescue"
 
 
+def test_a_waiting_rescue_acts_when_its_child_dies_and_only_then(folder: Path) -> None:
+    """A standby starts beside the child, acts at its death, is replaced when killed, and rests after a clean stop."""
+    waiting = NOTE + "log('waits')\nwhile os.read(0, 64): pass\nlog('rescued')"
+    child = live(folder, "control", on_death=(*PYTHON, waiting, str(folder / "rescue")), standby=True)
+
+    def act(_: Supervisor) -> None:
+        started(folder, "control", 1)
+        wait_for(lambda: [what for what, _, _ in notes(folder, "rescue")] == ["waits"])
+        first = notes(folder, "rescue")[0][2]
+        os.kill(started(folder, "control", 1)[-1][2], signal.SIGKILL)
+        wait_for(lambda: ("rescued", first) in [(what, pid) for what, _, pid in notes(folder, "rescue")])
+        wait_for(lambda: [what for what, _, _ in notes(folder, "rescue")].count("waits") == 2)
+        os.kill(notes(folder, "rescue")[-1][2], signal.SIGKILL)
+        wait_for(lambda: [what for what, _, _ in notes(folder, "rescue")].count("waits") == 3)
+
+    assert supervise([child], act) == 0
+    assert [what for what, _, _ in notes(folder, "rescue")].count("rescued") == 1
+
+
 def _runs(supervisor: Supervisor, pid: int, restarts: int) -> bool:
     status = supervisor.status()[0]
     return (supervisor.pid("control"), status.pid, status.restarts) == (pid, pid, restarts)

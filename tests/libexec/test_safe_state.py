@@ -105,6 +105,27 @@ def test_every_line_is_driven_and_proven(run: Run, kitchen: Simulator) -> None:
     assert (levels["GPIO17"], levels["GPIO10"], levels["GPIO18"]) == (0, 1, 0)
 
 
+def test_on_standby_it_acts_when_its_standard_input_ends(root: str, kitchen: Simulator, tmp_path: Path) -> None:
+    """Kept ready it touches nothing; when whoever watches control lets go, or dies, every line is safe."""
+    (tmp_path / "list").write_bytes(sealed(VALVE, LIGHT, SIREN))
+    waiting = subprocess.Popen(
+        [sys.executable, "-m", "fake_hw.inject", root, PROGRAM, tmp_path / "list", "--root", root, "--standby"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert waiting.stdin is not None
+    waiting.stdin.write(b"still well\n")
+    waiting.stdin.flush()
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(0.2)
+    assert client.levels(root)["GPIO17"] == 1
+    waiting.communicate(timeout=10)
+    assert waiting.returncode == 0
+    levels = client.levels(root)
+    assert (levels["GPIO17"], levels["GPIO10"], levels["GPIO18"]) == (0, 1, 0)
+
+
 def test_the_list_control_writes_is_understood(run: Run) -> None:
     """The writer in control and this reader agree: the kitchen's eight outputs."""
     done = run(safe_list(compile_files(ROOT / "config" / "kitchen.yaml")))

@@ -174,9 +174,10 @@ def test_a_full_disk_is_told_and_heals(small_disk: Path, control: FakeControl, s
         number += 1
         assert number < 2_000
         pause.wait(0.01)
+    assert control.health[-1]["disk_ok"] is False
     filler.unlink()
     control.wait_acknowledged(Lane.TELEMETRY, number - 1, within_s=20)
-    eventually(lambda: control.health[-1]["store_ok"])
+    eventually(lambda: control.health[-1]["store_ok"] and control.health[-1]["disk_ok"])
     recorder.stop()
     assert [n for _, n in identities(small_disk / "outbox.db")] == list(range(1, number))
 

@@ -98,6 +98,7 @@ def test_health_alarms_follow_what_the_site_has(tmp_path: Path) -> None:
     own = "alarms:\n  gateway/recorder_silent: {when: not gateway/recorder.connected, for: 1 min, priority: low}\n"
     alarms = compiled(tmp_path, HEAD + own).rulebook.alarms
     assert sorted(each.name for each in alarms) == [
+        "gateway/disk_full",
         "gateway/recorder_silent",
         "gateway/state_not_durable",
         "gateway/store_failing",
