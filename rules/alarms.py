@@ -9,7 +9,7 @@ from rules.board import SECOND_NS, Board, Cause
 from rules.definition import Alarm
 from rules.demand import Demand
 from rules.expression import Expression
-from rules.saved import Saved, compact, duration_ns, earliest, elapsed, flag, remaining, since
+from rules.saved import DAY_NS, Saved, compact, duration_ns, earliest, elapsed, flag, remaining, since
 
 _CONDITION = "condition"
 
@@ -219,12 +219,14 @@ class AlarmState:
         """Take a saved state over; shelving of unknown length ends. Raises ValueError (and changes nothing)."""
         state, active, on = State(data.get("state", State.NORM)), flag(data, "active"), flag(data, "on")
         delay_ns = duration_ns(data, "delay_ns")
-        shelve_ns = duration_ns(data, "shelve_ns", round(self.definition.shelve_max_s * SECOND_NS))
-        if state is State.SHLVD and shelve_ns is None:
+        shelve_ns, limit_ns = duration_ns(data, "shelve_ns", DAY_NS), round(self.definition.shelve_max_s * SECOND_NS)
+        if state is State.SHLVD and (shelve_ns is None or limit_ns <= 0):
             state = State.UNACK if active else State.NORM
         self.state, self.active, self._since_ns = state, active, now_ns
         self._change_since_ns = since(now_ns, delay_ns)
-        self._shelved_until_ns = None if shelve_ns is None or state is not State.SHLVD else now_ns + shelve_ns
+        self._shelved_until_ns = None
+        if shelve_ns is not None and state is State.SHLVD:
+            self._shelved_until_ns = now_ns + min(shelve_ns, limit_ns)  # the limit may have become stricter
         if self.demand is not None and on:
             self.demand.last = True
             board.causes[self.name][_CONDITION] = Cause(f"alarm {self.name}: as before the restart", {})

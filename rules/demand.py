@@ -50,6 +50,11 @@ class Demand:
         self.verdict = verdict
         return True
 
+    def succeed(self, predecessor: "Demand") -> None:
+        """Go on holding what the same condition held under another configuration."""
+        if self.expression.text == predecessor.expression.text and self.policy == predecessor.policy:
+            self.last, self._unknown_since_ns = predecessor.last, predecessor._unknown_since_ns
+
     def use(self, expression: Expression, values: Values) -> None:
         """Ask another condition from now on."""
         self.expression = expression

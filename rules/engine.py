@@ -226,12 +226,23 @@ class Engine:
         """
         self.restore(predecessor.state(), now_ns)
         self._board.learn([reading for name, reading in predecessor.points.items() if name in self.points])
+        for name, place in self._places.items():
+            demand, before = self._demands[place], predecessor._demand_of(name)
+            if demand is not None and before is not None:
+                demand.succeed(before)
+        for name, interlock in self._interlocks.items():
+            if name in predecessor._interlocks:
+                interlock.succeed(predecessor._interlocks[name])
         for name, alarm in self._alarms.items():
             if name in predecessor._alarms:
                 alarm.succeed(predecessor._alarms[name])
         for name, output in self._outputs.items():
             if name in predecessor._outputs:
                 output.succeed(predecessor._outputs[name], self._board)
+
+    def _demand_of(self, item: str) -> Demand | None:
+        place = self._places.get(item)
+        return None if place is None else self._demands[place]
 
     def _restore_group(
         self, state: dict[str, Any], key: str, group: dict[str, Any], restore: Callable[[Any, dict[str, Any]], None]

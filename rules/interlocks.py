@@ -9,7 +9,7 @@ from rules.board import SECOND_NS, Board, Cause
 from rules.definition import Alarm, Interlock
 from rules.demand import Answer, Demand
 from rules.expression import Expression, negation
-from rules.saved import Saved, compact, duration_ns, earliest, elapsed, flag, remaining, since, text
+from rules.saved import DAY_NS, Saved, compact, duration_ns, earliest, elapsed, flag, remaining, since, text
 
 URGENT_UP_TO_SLOT = 2
 
@@ -46,9 +46,14 @@ class InterlockState:
         self._bypass_until_ns: int | None = None
         self._bypass_reason = ""
         self._forcing: str | None = None  # the reason of the claims that are made
+        self._precaution = False  # forced since the start for want of data, and they have not spoken it free yet
         self._reason = ""
         self.view: dict[str, Any] = {}
         self._publish()
+
+    def succeed(self, predecessor: "InterlockState") -> None:
+        """After `restore`: outputs forced since the start for want of data stay so until the data speak."""
+        self._precaution = predecessor._precaution
 
     def update(self, board: Board) -> int | None:
         """Look at the condition and act; the time of the next look, if one is due by itself."""
@@ -56,7 +61,8 @@ class InterlockState:
         deadline_ns = self._judge(board, answer) if answer.firm else None
         self._cause = answer.asks or not answer.firm
         self._expire_bypass(board)
-        self._force(board, waiting=not answer.firm)
+        self._precaution = not answer.firm or (self._precaution and answer.asks)
+        self._force(board)
         self._publish()
         return earliest(answer.deadline_ns, deadline_ns, self._bypass_until_ns)
 
@@ -90,9 +96,9 @@ class InterlockState:
         board.emit(EventClass.OUTPUT, self.name, what, data)
         board.lower_alarm(f"interlock/{self.name}", "interlock", cause)
 
-    def _force(self, board: Board, waiting: bool) -> None:
+    def _force(self, board: Board) -> None:
         wanted: str | None = None
-        if self._bypass_until_ns is None and (self.tripped or waiting):
+        if self._bypass_until_ns is None and (self.tripped or self._precaution):
             wanted = self._reason or f"interlock {self.name}: waiting for the first data of its inputs"
         if wanted == self._forcing:
             return
@@ -194,13 +200,14 @@ class InterlockState:
         """Take a saved state over. Raises ValueError and changes nothing when it is damaged."""
         tripped, reason, bypass_reason = flag(data, "tripped"), text(data, "reason"), text(data, "bypass_reason")
         for_ns = duration_ns(data, "for_ns")
-        bypass_ns = duration_ns(data, "bypass_ns", round(self.definition.bypass_max_s * SECOND_NS))
+        bypass_ns = duration_ns(data, "bypass_ns", DAY_NS)
         self.tripped, self._reason = tripped, reason or (f"interlock {self.name}: tripped earlier" if tripped else "")
         self._cause_since_ns = since(now_ns, for_ns)
         if tripped:
             board.raise_alarm(f"interlock/{self.name}", "interlock", Cause(self._reason, {}))
-        if bypass_ns is not None:
-            self._bypass_until_ns, self._bypass_reason = now_ns + bypass_ns, bypass_reason
+        if bypass_ns is not None and self.definition.bypass_max_s > 0:
+            limit_ns = round(self.definition.bypass_max_s * SECOND_NS)  # it may have become stricter
+            self._bypass_until_ns, self._bypass_reason = now_ns + min(bypass_ns, limit_ns), bypass_reason
             board.raise_alarm(f"bypass/{self.name}", "bypass", Cause(f"bypassed: {bypass_reason}", {}))
         self._publish()
 

@@ -24,7 +24,7 @@ class RuleState:
         meaning = {"trip": False, "off": False, "on": True, "hold": False}
         self.demand = Demand(self._start, definition.on_bad_input, meaning, frozenset(meaning))
         self._change_since_ns: int | None = None  # the demand has differed from `active` since then
-        self._engaged = False
+        self._engaged: bool | None = False  # None: restored, and only its alarms are on
         self._cause = Cause(f"rule {self.name}: as before the restart", {})
 
     @property
@@ -101,7 +101,7 @@ class RuleState:
         self.active, self._change_since_ns = active, since(now_ns, delay_ns)
         if not active:
             return
-        self.demand.expression, self.demand.last = self._stay, True
+        self.demand.expression, self.demand.last, self._engaged = self._stay, True, None
         for action in self.definition.then:
             if isinstance(action, RaiseAlarm):
                 board.raise_alarm(action.alarm, f"rule {self.name}", self._cause)

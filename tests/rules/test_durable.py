@@ -165,7 +165,7 @@ def test_shelving_of_unknown_length_ends() -> None:
         ({"version": 1, "rules": 7}, "rules"),
         ({"version": 1, "interlocks": {"gone": {"tripped": True}}}, "interlocks/gone"),
         ({"version": 1, "interlocks": {"leak": {"tripped": "yes"}}}, "interlocks/leak"),
-        ({"version": 1, "interlocks": {"leak": {"bypass_ns": 601_000_000_000}}}, "interlocks/leak"),
+        ({"version": 1, "interlocks": {"leak": {"bypass_ns": 86_401_000_000_000}}}, "interlocks/leak"),
         ({"version": 1, "alarms": {"open": {"state": "MAYBE"}}}, "alarms/open"),
         ({"version": 1, "alarms": {"open": {"state": ["NORM"]}}}, "alarms/open"),
         ({"version": 1, "alarms": {"open": {"delay_ns": -1}}}, "alarms/open"),
@@ -269,3 +269,17 @@ def test_round_trip_goes_on_alike(before: list[Any], after: list[Any]) -> None:
 
 def with_off_delays() -> Rulebook:
     return replace(BOOK, alarms=tuple(replace(alarm, off_delay_s=5) for alarm in BOOK.alarms))
+
+
+def test_a_rule_that_ended_meanwhile_lowers_its_alarm() -> None:
+    """What an active rule raised before the restart does not outlive the rule."""
+    book = rulebook(alarms=(Alarm("ajar"),), rules=(Rule("door", "door.open", (RaiseAlarm("ajar"),)),))
+    site = Stage(Engine(book, OUTPUTS))
+    site.at(0, door__open=True)
+    assert site.alarm("ajar") == "UNACK"
+    new = Stage(Engine(book, OUTPUTS))
+    new.engine.restore(site.engine.state(), 0)
+    new.at(1)
+    assert new.alarm("ajar") == "UNACK"
+    new.at(2, door__open=False)
+    assert new.alarm("ajar") == "RTNUN"

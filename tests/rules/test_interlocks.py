@@ -230,3 +230,21 @@ def test_roles_are_checked_here_too() -> None:
         reply = site.ask(1, replace(installer(verb, "leak", for_s=1, reason="x"), role=Role.RECORDER))
         assert not reply.ok
         assert "role recorder may not" in reply.message
+
+
+def test_forced_at_start_stays_forced_through_the_delay() -> None:
+    """Without data the outputs stay forced from the first step on, also while `for` runs after the grace."""
+    site = stage(interlocks=(replace(LEAK, for_s=5),), rules=(OPEN,))
+    site.at(100)
+    for now_s in (109, 110, 112, 114.9, 115, 116):
+        assert site.at(now_s).drive["valve"] is False, now_s
+    assert site.interlock("leak")["latched"]
+
+
+def test_first_data_that_ask_do_not_let_go() -> None:
+    """The first data show the cause: forced all along; data that show none let go at once."""
+    site = stage(interlocks=(replace(LEAK, for_s=5),), rules=(OPEN,))
+    site.at(100)
+    assert site.at(101, gas__concentration=30.0).drive["valve"] is False
+    assert not site.interlock("leak")["tripped"]
+    assert site.at(103, gas__concentration=3.0).drive["valve"] is True

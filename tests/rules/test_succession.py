@@ -103,3 +103,49 @@ def test_a_mismatch_goes_on() -> None:
     assert new.alarm("mismatch/valve") == "UNACK"
     new.at(131, aux__closed=True)
     assert new.alarm("mismatch/valve") == "RTNUN"
+
+
+def test_smaller_limits_cut_short_and_lose_no_latch() -> None:
+    """A bypass or a shelving longer than now allowed ends sooner; the trip and the alarm under it stay."""
+    book = rulebook(interlocks=(replace(LEAK, bypass_max_s=600),), alarms=(Alarm("open", "door.open", latch=True),))
+    site = Stage(Engine(book, OUTPUTS))
+    site.at(0, **CALM)
+    site.at(1, installer(Verb.BYPASS, "leak", for_s=600, reason="test"), gas__concentration=30.0)
+    site.at(2, operator(Verb.SHELVE, "open", for_s=600, reason="repair"), gas__concentration=3.0)
+    for limit_s, ends_s in ((60, 62), (0, 2)):
+        stricter = rulebook(
+            interlocks=(replace(LEAK, bypass_max_s=limit_s),),
+            alarms=(Alarm("open", "door.open", latch=True, shelve_max_s=limit_s),),
+        )
+        new = successor(site, 2, stricter)
+        new.at(2)
+        assert new.interlock("leak")["latched"]
+        assert (new.interlock("leak")["bypassed_until_ns"] is not None) == (limit_s > 0)
+        assert new.alarm("open") == ("SHLVD" if limit_s else "UNACK")
+        new.at(ends_s)
+        assert new.interlock("leak")["bypassed_until_ns"] is None
+        assert new.alarm("open") == "UNACK"
+
+
+def test_a_held_verdict_goes_on() -> None:
+    """A condition that holds its last verdict over a bad input goes on holding it, for what is left of the time."""
+    held = replace(LEAK, on_bad_input=BadInput("hold", 60))
+    book = rulebook(interlocks=(held,), rules=BOOK.rules)
+    site = Stage(Engine(book, OUTPUTS))
+    site.at(0, **CALM)
+    assert site.at(10, gas__concentration=BAD).drive["valve"] is True
+    new = successor(site, 40, book)
+    assert new.at(40).drive["valve"] is True
+    assert new.at(69.9).drive["valve"] is True
+    assert new.at(70).drive["valve"] is False
+
+
+def test_forced_for_want_of_data_stays_forced() -> None:
+    """Outputs forced since the start stay so over a change of configuration while the cause has still to prove itself."""
+    book = rulebook(interlocks=(replace(LEAK, for_s=20),), rules=BOOK.rules)
+    site = Stage(Engine(book, OUTPUTS))
+    site.at(0, fan__closed=True)
+    assert site.at(1, gas__concentration=30.0).drive["valve"] is False
+    new = successor(site, 2, book)
+    assert new.at(2).drive["valve"] is False
+    assert new.at(3, gas__concentration=3.0).drive["valve"] is True
