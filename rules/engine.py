@@ -226,10 +226,7 @@ class Engine:
         """
         self.restore(predecessor.state(), now_ns)
         self._board.learn([reading for name, reading in predecessor.points.items() if name in self.points])
-        for name, place in self._places.items():
-            demand, before = self._demands[place], predecessor._demand_of(name)
-            if demand is not None and before is not None:
-                demand.succeed(before)
+        self._succeed_demands(predecessor)
         for name, interlock in self._interlocks.items():
             if name in predecessor._interlocks:
                 interlock.succeed(predecessor._interlocks[name])
@@ -240,9 +237,12 @@ class Engine:
             if name in predecessor._outputs:
                 output.succeed(predecessor._outputs[name], self._board)
 
-    def _demand_of(self, item: str) -> Demand | None:
-        place = self._places.get(item)
-        return None if place is None else self._demands[place]
+    def _succeed_demands(self, predecessor: "Engine") -> None:
+        for name, place in self._places.items():
+            if name in predecessor._places:
+                demand, before = self._demands[place], predecessor._demands[predecessor._places[name]]
+                if demand is not None and before is not None:
+                    demand.succeed(before)
 
     def _restore_group(
         self, state: dict[str, Any], key: str, group: dict[str, Any], restore: Callable[[Any, dict[str, Any]], None]

@@ -141,7 +141,7 @@ def test_a_held_verdict_goes_on() -> None:
 
 
 def test_forced_for_want_of_data_stays_forced() -> None:
-    """Outputs forced since the start stay so over a change of configuration while the cause has still to prove itself."""
+    """Outputs forced since the start stay so over a change of configuration until the data speak."""
     book = rulebook(interlocks=(replace(LEAK, for_s=20),), rules=BOOK.rules)
     site = Stage(Engine(book, OUTPUTS))
     site.at(0, fan__closed=True)
