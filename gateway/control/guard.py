@@ -6,12 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 
 from gateway.core.clock import Clock
 from gateway.core.driver import DigitalOutput
 from gateway.core.event import Event, EventClass
+from gateway.core.output import OutputPolicy
 from gateway.core.reading import Value
 from gateway.settings.model import Output
 
@@ -38,7 +39,7 @@ class _Order:
 
 @dataclass(slots=True)
 class _Line:
-    """One output. driven: the level on the line, None while unknown. off_until_ns: minimum off time after a lapse."""
+    """One output. driven: the level on the line, None while unknown. off_until_ns: a minimum off time that runs."""
 
     output: Output
     handle: DigitalOutput | None = None
@@ -76,7 +77,7 @@ class OutputGuard:
         return self.configure(outputs, timeout_s)
 
     def configure(self, outputs: Sequence[Output], timeout_s: float = 2.0) -> bool:
-        """Own exactly these outputs. Unchanged ones are not touched, removed ones are driven safe and closed."""
+        """Own exactly these outputs. Lines wired as before are not touched, removed ones are driven safe and closed."""
         self._configured.clear()
         self._wake.put(tuple(outputs))
         return self._configured.wait(timeout_s)
@@ -139,16 +140,27 @@ class OutputGuard:
         return max(0.0, (due_ns - now_ns) / 1e9)
 
     def _adopt(self, outputs: Sequence[Output]) -> None:
-        wanted = {output.name: output for output in outputs}
-        for name, line in list(self._lines.items()):
-            if wanted.get(name) != line.output:
+        now_ns, before = self._clock.now_ns(), self._lines
+        self._lines = {output.name: self._line(output, before.get(output.name), now_ns) for output in outputs}
+        for name, line in before.items():
+            if self._lines.get(name) is not line:
                 self._release(line)
-                del self._lines[name]
-        for name, output in wanted.items():
-            if name not in self._lines:
-                self._lines[name] = _Line(output)
-        self.enforce(self._clock.now_ns())
+        self.enforce(now_ns)
         self._configured.set()
+
+    def _line(self, output: Output, before: _Line | None, now_ns: int) -> _Line:
+        """The same line under a new policy, or a new one: what was on elsewhere rests before it starts again."""
+        if before is None:
+            return _Line(output)
+        if replace(before.output, policy=output.policy) == output:
+            before.output = output
+            return before
+        return _Line(output, off_until_ns=self._rest_until_ns(before, output.policy, now_ns))
+
+    def _rest_until_ns(self, line: _Line, policy: OutputPolicy, now_ns: int) -> int:
+        if policy.safe or line.driven is False:
+            return line.off_until_ns
+        return now_ns + round(policy.min_off_s * 1e9)
 
     def enforce(self, now_ns: int) -> None:
         """Bring every line to the level that holds now."""
@@ -173,8 +185,7 @@ class OutputGuard:
 
     def _lapse(self, line: _Line, now_ns: int) -> None:
         policy = line.output.policy
-        if line.driven and not policy.safe:
-            line.off_until_ns = now_ns + round(policy.min_off_s * 1e9)
+        line.off_until_ns = self._rest_until_ns(line, policy, now_ns)
         _log.error("%s goes to its safe state: no decision for %g s", policy.name, policy.lease_s)
         data = {"lease_s": policy.lease_s, "safe": policy.safe, "before": line.driven}
         self._tell(Event(EventClass.SYSTEM, policy.name, "lease_lapsed", now_ns, data))

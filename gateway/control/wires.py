@@ -6,7 +6,7 @@ from typing import Any
 
 from drivers import registry
 from gateway.core.driver import DigitalInput, DigitalOutput, Driver
-from gateway.core.errors import DeviceError
+from gateway.core.errors import DeviceError, NotConnected
 from gateway.core.quality import Reason
 from gateway.core.reading import Sample
 from gateway.settings.model import Bus, Device, Output
@@ -16,27 +16,36 @@ Opener = Callable[[Bus], Any]
 
 
 class Wires:
-    """Shared by the bus workers and the output guard; one lock, held while a bus is being opened."""
+    """Shared by the bus workers, the output guard and the loop, which must not wait for a bus that is slow to open:
+
+    each bus has a lock of its own for that, the common one is held for microseconds.
+    """
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
         self._lock = threading.Lock()
         self._buses: dict[str, Bus] = {}
         self._open: dict[Bus, Any] = {}
+        self._opening: dict[Bus, threading.Lock] = {}
 
     def configure(self, buses: Iterable[Bus]) -> None:
         """The buses that exist now; those that changed or went are closed. Their workers have been stopped before."""
         with self._lock:
             self._buses = {bus.name: bus for bus in buses}
+            self._opening = {bus: self._opening.get(bus) or threading.Lock() for bus in self._buses.values()}
             gone = [bus for bus in self._open if self._buses.get(bus.name) != bus]
             handles = [self._open.pop(bus) for bus in gone]
         for handle in handles:
             handle.close()
 
     def reopen(self, name: str) -> None:
-        """Close a bus so that the next use opens it afresh. Raises OSError."""
+        """Close a bus so that the next use opens it afresh. Raises OSError.
+
+        Not a GPIO chip: outputs hang on it, and it finds its lines again by itself.
+        """
         with self._lock:
-            handle = self._open.pop(self._buses[name], None)
+            bus = self._buses.get(name)
+            handle = None if bus is None or bus.type == "gpio" else self._open.pop(bus, None)
         if handle is not None:
             handle.close()
 
@@ -61,7 +70,8 @@ class Wires:
     def silent_edges(self) -> list[str]:
         """The buses whose thread that reads edges has died."""
         with self._lock:
-            return [bus.name for bus, handle in self._open.items() if bus.type == "gpio" and not handle.alive()]
+            chips = [(bus.name, handle) for bus, handle in self._open.items() if bus.type == "gpio"]
+        return [name for name, handle in chips if not handle.alive()]
 
     def close(self) -> None:
         """Close every bus."""
@@ -69,11 +79,24 @@ class Wires:
 
     def _bus(self, name: str) -> Any:
         with self._lock:
-            bus = self._buses[name]
+            bus = self._buses.get(name)
+            if bus is None:
+                raise NotConnected(f"the configuration has no bus {name}: it is being changed")
+            opening = self._opening[bus]
+        with opening:
             handle = self._open.get(bus)
-            if handle is None:
-                handle = self._open[bus] = self._opener(bus)
-            return handle
+            return self._opened(bus) if handle is None else handle
+
+    def _opened(self, bus: Bus) -> Any:
+        handle = self._opener(bus)
+        with self._lock:
+            wanted = self._buses.get(bus.name) == bus
+            if wanted:
+                self._open[bus] = handle
+        if not wanted:  # its worker hung in the opening and was left behind meanwhile
+            handle.close()
+            raise NotConnected(f"bus {bus.name} is no longer configured")
+        return handle
 
 
 class WatchedInput:

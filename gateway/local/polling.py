@@ -145,6 +145,8 @@ class BusWorker:
                 self._stop.wait(wait_ns / 1e9)
             else:
                 self.serve(now_ns)
+        for state in self._states.values():  # whoever polls this bus next needs what they hold
+            self._forget_driver(state)
 
     def serve(self, now_ns: int) -> None:
         """Poll the device whose turn it is, if any. Blocks as long as its driver does."""

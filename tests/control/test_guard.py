@@ -213,3 +213,29 @@ def test_stop_is_safe_even_when_the_loop_wanted_otherwise() -> None:
     lines["a"].broken = OSError("EIO")
     assert not guard.stop()
     assert lines["b"].levels[-1] is False
+
+
+def test_another_policy_does_not_touch_the_line() -> None:
+    """A reload that changes limits, not wires, leaves the level alone; the new limits hold."""
+    rig = Rig(output("pump", lease_s=3.0))
+    rig.say({"pump": True})
+    rig.guard._adopt([output("pump", lease_s=10.0, min_off_s=60.0)])
+    assert rig.lines["pump"].levels == [False, False, True]
+    assert rig.claimed == ["pump"]
+    rig.pass_time(5.0)
+    assert rig.guard.driven == {"pump": True}
+    rig.pass_time(5.1)
+    assert rig.guard.driven == {"pump": False}
+
+
+def test_a_rewired_output_rests_before_it_starts_again() -> None:
+    """On another line it was off for a moment: its minimum off time passes before it is energised there."""
+    rig = Rig(output("pump", min_off_s=60.0, lease_s=100.0))
+    rig.say({"pump": True})
+    first = rig.lines["pump"]
+    rig.guard._adopt([output("pump", min_off_s=60.0, lease_s=100.0, active="low")])
+    assert (first.levels[-1], first.closed) == (False, True)
+    rig.pass_time(59.9)
+    assert rig.guard.driven == {"pump": False}
+    rig.pass_time(0.2)
+    assert rig.guard.driven == {"pump": True}

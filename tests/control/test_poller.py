@@ -1,5 +1,6 @@
 """The poller on its buses: edges, unchanged buses at a reload, field's devices."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -40,6 +41,7 @@ class FakeInput:
 
     def __init__(self, bus: FakeBus) -> None:
         self.active = False
+        self.closed = False
         self.on_change: Callable[[bool, int], None] = lambda _active, _ns: None
         bus.inputs.append(self)
 
@@ -48,6 +50,9 @@ class FakeInput:
 
     def watch(self, on_change: Callable[[bool, int], None]) -> None:
         self.on_change = on_change
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class Thermometer:
@@ -185,3 +190,73 @@ def test_what_field_sends_becomes_readings_and_silence_becomes_bad(rig: Rig) -> 
     rig.poller.check(now_ns + 10**10)
     assert rig.next_of("dht.temperature").reason is Reason.BAD_NO_COMMUNICATION
     assert rig.poller.buses() == {"sensors": False}
+
+
+def test_a_bus_that_is_slow_to_open_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one bus is being opened, the loop's question and another bus are answered at once."""
+    monkeypatch.setattr(registry, "load", SPECS.__getitem__)
+    opening, go_on = threading.Event(), threading.Event()
+
+    def opened(bus: Bus) -> FakeBus:
+        if bus.type == "i2c":
+            opening.set()
+            go_on.wait(10.0)
+        return FakeBus()
+
+    wires = Wires(opened)
+    wires.configure(configuration().buses)
+    slow = threading.Thread(target=wires.device, args=(AIR,), daemon=True)
+    slow.start()
+    assert opening.wait(5.0)
+    done = threading.Event()
+
+    def ask() -> None:
+        wires.silent_edges()
+        wires.input(DOOR, lambda _active, _ns: None)
+        done.set()
+
+    threading.Thread(target=ask, daemon=True).start()
+    quick = done.wait(2.0)
+    go_on.set()
+    slow.join(5.0)
+    assert quick
+
+
+def test_a_bus_opened_after_it_went_is_closed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that was left behind while it opened its bus leaves nothing open."""
+    monkeypatch.setattr(registry, "load", SPECS.__getitem__)
+    handles: list[FakeBus] = []
+
+    def opened(_bus: Bus) -> FakeBus:
+        wires.configure(())
+        handles.append(FakeBus())
+        return handles[-1]
+
+    wires = Wires(opened)
+    wires.configure(configuration().buses)
+    with pytest.raises(NotConnected):
+        wires.device(AIR)
+    assert handles[0].closed
+
+
+def test_reopening_never_touches_a_chip_with_output_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dead inputs are no reason to let go of outputs; a GPIO chip finds its lines again by itself."""
+    monkeypatch.setattr(registry, "load", SPECS.__getitem__)
+    handles: dict[str, FakeBus] = {}
+    wires = Wires(lambda bus: handles.setdefault(bus.name, FakeBus()))
+    wires.configure(configuration().buses)
+    wires.device(AIR)
+    wires.input(DOOR, lambda _active, _ns: None)
+    wires.reopen("sensors")
+    wires.reopen("header")
+    assert {name: handle.closed for name, handle in handles.items()} == {"sensors": True, "header": False}
+
+
+def test_a_changed_bus_gives_its_inputs_back_first(rig: Rig) -> None:
+    """When a device is added to a bus, the lines the old worker held are free for the new one."""
+    rig.poller.apply(configuration(DOOR))
+    rig.next_of("door.open")
+    other = device("hatch", Channel("open"), driver="contact", bus="header", direction="input")
+    rig.poller.apply(configuration(DOOR, other))
+    rig.next_of("hatch.open")
+    assert [line.closed for line in rig.buses[0][1].inputs] == [True, False, False]

@@ -212,6 +212,22 @@ def test_a_reload_keeps_outputs_and_a_bad_snapshot_keeps_the_old(site: Site) -> 
     wait_for("readings go on", lambda: site.point("fryer_oil.temperature")["time"] > point)
 
 
+def test_an_input_more_leaves_the_other_inputs_and_outputs_of_its_chip_alone(site: Site) -> None:
+    """A contact added to a bus that carries everything: all contacts are read again, no output moves."""
+    contact = next(line for line in site.text.splitlines() if line.startswith("  walkin_door:"))
+    site.control()
+    wait_for("the oven is on", lambda: site.output("oven_contactor")["driven"])
+    before = {line: site.transitions(line) for line in SAFE}
+    hatch = contact.replace("walkin_door", "hatch").replace("GPIO6", "GPIO11")
+    site.compile(site.text.replace(contact, f"{contact}\n{hatch}"))
+    assert site.command("reload")["ok"]
+    wait_for("the hatch is read", lambda: site.point("hatch.open")["quality"] == "Good")
+    since = site.point("walkin_door.open")["time"]
+    wait_for("the door is read on", lambda: site.point("walkin_door.open")["time"] > since)
+    assert site.point("walkin_door.open")["quality"] == "Good"
+    assert {line: site.transitions(line) for line in SAFE} == before
+
+
 def test_hangup_reloads_and_drops_what_is_gone(site: Site) -> None:
     """SIGHUP swaps the snapshot too; a removed output is left safe and released, a removed device has no points."""
     process = site.control()
