@@ -1,5 +1,6 @@
 """Lines of a GPIO chip: who pulls, who drives, which level results, and the log of every transition."""
 
+import contextlib
 import json
 import os
 from collections import deque
@@ -10,20 +11,27 @@ from typing import Any
 from fake_hw.loop import now_ns
 
 _REMEMBERED = 10_000
+_WAITING_BYTES = 1024 * 1024
 
 
 class LineLog:
-    """Every transition, in memory and, written through at once, in `lines.jsonl`."""
+    """Every transition, in memory and, written through at once, in `lines.jsonl`.
+
+    The lines of a kitchen do not stop when a disk is full: what can't be written waits, and is written when it can be.
+    """
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self.recent: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
+        self._unwritten = b""
 
     def add(self, line: str, level: int, why: str, pid: int) -> None:
         """Note a transition; why: claim, set, release, pull or drive; pid 0: the kitchen itself."""
         entry = {"t_ns": now_ns(), "line": line, "level": level, "why": why, "pid": pid}
         self.recent.append(entry)
-        os.write(self._descriptor, json.dumps(entry).encode() + b"\n")
+        self._unwritten = (self._unwritten + json.dumps(entry).encode() + b"\n")[-_WAITING_BYTES:]
+        with contextlib.suppress(OSError):
+            self._unwritten = self._unwritten[os.write(self._descriptor, self._unwritten) :]
 
     def close(self) -> None:
         """Close the file."""

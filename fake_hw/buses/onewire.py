@@ -76,8 +76,9 @@ class OneWireBus:
 
     def _put(self, path: str, text: str) -> None:
         if self._written.get(path) != text:
-            _replace(path, text)
-            self._written[path] = text
+            with contextlib.suppress(OSError):  # a full disk: the file stays as it was, and is tried again
+                _replace(path, text)
+                self._written[path] = text
 
     def _put_fifo(self, path: str) -> None:
         """A read that never returns: opening the file waits for a writer that will not come."""

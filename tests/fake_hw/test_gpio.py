@@ -176,6 +176,15 @@ class _Program:
         self.events = os.dup(descriptors[0]) if descriptors else -1
 
 
+def test_lines_go_on_when_their_log_has_no_room() -> None:
+    """A full disk does not stop a kitchen: transitions are remembered, and none raises."""
+    log = LineLog("/dev/full")
+    log.add("GPIO17", 1, "set", 1)
+    log.add("GPIO17", 0, "release", 1)
+    assert [entry["level"] for entry in log.recent] == [1, 0]
+    log.close()
+
+
 def test_a_dead_holder_is_not_in_its_successors_way(root: str) -> None:
     """A claim that overtakes the news of its predecessor's death is granted: a restarted daemon never meets EBUSY."""
     loop = Loop()
