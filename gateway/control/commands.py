@@ -17,6 +17,9 @@ DURABLE = frozenset({Verb.RESET, Verb.BYPASS})
 """They weaken a protection, so they must be on the disk before they act."""
 REFUSALS_PER_S = 10
 """Refused requests that get an AUDIT event of their own; a peer must not wash the ring out with them."""
+AUDITED_CHARACTERS = 200
+"""What is kept of a text in a refused request: it was never checked."""
+_AUDITED_BELOW = 1e15
 CROWDED = "too many of these wait already: try again in a moment"
 
 Simulate = Callable[[str], dict[str, Any]]
@@ -68,10 +71,10 @@ class Commands:
         self._refusals += 1
         if self._refusals > REFUSALS_PER_S:
             return
-        asked = {key: value for key, value in fields.items() if key in ("value", "for_s", "reason")}
-        verb = str(fields.get("verb", fields.get("kind", "")))
+        asked = {key: _short(value) for key, value in fields.items() if key in ("value", "for_s", "reason")}
+        verb = str(_short(fields.get("verb", fields.get("kind", ""))))
         told = {"verb": verb, "who": who, "role": role, "ok": False, "message": message}
-        subject = str(fields.get("target", "")) or "connection"
+        subject = str(_short(fields.get("target", ""))) or "connection"
         self._put(Happened(Event(EventClass.AUDIT, subject, verb, now_ns, {**told, **asked})))
 
     def _aside(self, command: Command, reply: Reply, work: Callable[[Command], tuple[bool, str]]) -> None:
@@ -141,6 +144,13 @@ class Durable:
         self._keeper.fulfilled(self, saved if ok else _nothing)
         if not ok:
             self._reply(False, message)
+
+
+def _short(value: object) -> str | bool | float:
+    """What a peer wrote, as the audit keeps it: it may be anything, and JSON knows no infinity."""
+    if isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < _AUDITED_BELOW):
+        return value
+    return str(value)[:AUDITED_CHARACTERS]
 
 
 def _nothing(_problem: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from gateway.control import views
 from gateway.control.commands import Commands
+from gateway.control.health import VALUE_LIMIT
 from gateway.control.recent import RecentEvents
 from gateway.control.records import Frame
 from gateway.control.ring import Ring
@@ -207,11 +208,16 @@ def read_samples(body: bytes | None) -> list[Outcome]:
 def _outcome(row: Any) -> Outcome:
     match row:
         case [str(device), int(time_ns), dict(values)]:
-            if all(isinstance(value, bool | int | float) for value in values.values()):
+            if all(map(_is_value, values.values())):
                 return Outcome(device, time_ns, tuple(Sample(channel, value) for channel, value in values.items()))
         case [str(device), int(time_ns), None, str(name), str(detail)] if name.startswith("Bad"):
             return Outcome(device, time_ns, None, Reason(name), detail)
     raise ValueError(f"malformed sample {row!r:.100}")
+
+
+def _is_value(value: object) -> bool:
+    """A number that fits a float (NaN and infinities are judged later), or a truth value."""
+    return isinstance(value, bool | float) or (isinstance(value, int) and abs(value) <= VALUE_LIMIT)
 
 
 def _text(fields: dict[str, Any], key: str) -> str:

@@ -13,6 +13,7 @@ REPEAT_NS = 60_000_000_000
 """A point that does not change is told this often."""
 PAUSE_NS = 10_000_000_000
 """A number that keeps changing is told this often at most; a two-state point at once."""
+VALUE_LIMIT = 1e15
 PROCESSES = ("recorder", "field")
 
 Probe = Callable[[], Mapping[str, Value]]
@@ -44,8 +45,8 @@ class HealthBoard:
         """One health frame. Raises ValueError for a value that is no number and no truth value."""
         values: dict[str, Value] = {}
         for name, value in points.items():
-            if not isinstance(value, bool | int | float):
-                raise ValueError(f"health point {name!r} is {value!r:.40}: a number, true or false is needed")
+            if not isinstance(value, bool | int | float) or not abs(value) <= VALUE_LIMIT:
+                raise ValueError(f"health point {name!r:.80} is {value!r:.40}: a number, true or false is needed")
             values[f"{PREFIX}{process}.{name}"] = value
         with self._lock:
             self._heard_ns[process] = now_ns

@@ -16,8 +16,13 @@ def safe_list(configuration: Configuration) -> bytes:
 
 
 def write_safe_list(path: Path, configuration: Configuration) -> None:
-    """Replace the list on disk; blocks for the disk. Raises OSError. Call before an output is claimed."""
-    write_atomically(path, safe_list(configuration))
+    """Have the list on disk; blocks for the disk. Raises OSError. Call before an output is claimed.
+
+    One that is there already is not written again: on a full disk control must be able to start.
+    """
+    data = safe_list(configuration)
+    if not path.exists() or path.read_bytes() != data:
+        write_atomically(path, data)
 
 
 def _lines(outputs: Iterable[Output], buses: dict[str, Bus]) -> Iterable[str]:

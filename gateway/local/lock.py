@@ -1,5 +1,6 @@
 """One process of a kind per state directory."""
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -49,6 +50,7 @@ def exclusive(state: Path, process: str) -> Lock:
         raise AlreadyRunning(
             f"gateway {process} already runs on {state} (pid {holder}): stop it, or choose another --state"
         ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    with contextlib.suppress(OSError):  # a full disk: the lock holds all the same, only the pid is not told
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return Lock(descriptor)

@@ -258,6 +258,7 @@ def test_samples_become_outcomes() -> None:
         b'[["dht"]]',
         b'[["dht", "now", {}]]',
         b'[["dht", 7, {"x": "warm"}]]',
+        b'[["dht", 7, {"x": 1' + 400 * b"0" + b"}]]",
         b'[["dht", 7, null, "Good", ""]]',
         b'[["dht", 7, null, "BadMood", ""]]',
         b"[",
@@ -360,3 +361,15 @@ def test_refusals_are_audited_but_can_not_flood(rig: Rig) -> None:
     rig.clock.advance(1.0)
     rig.handler.refused(peer, fields, "viewer may not reset")
     assert len(rig.audits()) == REFUSALS_PER_S + 1
+
+
+def test_a_refused_request_is_audited_in_few_and_storable_words(rig: Rig) -> None:
+    """Whatever a peer that may do nothing writes, its AUDIT event is short and strict JSON."""
+    peer: Any = FakePeer()
+    long = "x" * 60_000
+    fields = {"kind": long, "verb": [long], "target": long, "value": float("inf"), "for_s": {"a": long}, "reason": long}
+    rig.handler.refused(peer, fields, "viewer may not reset")
+    rig.handler.refused(peer, {"kind": "hello", "value": float("nan"), "reason": True}, "no")
+    for audit in rig.audits():
+        assert len(json.dumps([audit.subject, audit.what, audit.data], allow_nan=False)) < 2500
+    assert rig.audits()[1].data["reason"] is True

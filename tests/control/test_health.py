@@ -69,3 +69,6 @@ def test_unknown_points_and_wrong_types_do_not_get_in() -> None:
     assert "gateway/recorder.store_ok" not in told
     with pytest.raises(ValueError, match="mood"):
         rig.board.heard("recorder", {"mood": "good"}, 0)
+    for nonsense in (float("inf"), float("nan"), 10**400):
+        with pytest.raises(ValueError, match="backlog"):
+            rig.board.heard("recorder", {"backlog": nonsense}, 0)

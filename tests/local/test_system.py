@@ -1,5 +1,6 @@
 """Clock, lock, paths and sd_notify: what every process needs of the operating system."""
 
+import errno
 import os
 import re
 import socket
@@ -131,3 +132,14 @@ def test_a_systemd_that_does_not_drain_never_holds_us(folder: Path) -> None:
 def test_the_watchdog_interval_is_ours_only(environment: dict[str, str], expected: float) -> None:
     """The interval counts when it is meant for this process."""
     assert Notifier(environment).watchdog_s == expected
+
+
+def test_a_full_disk_is_no_reason_not_to_hold_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the pid for the message to a second process is missing then."""
+
+    def full(*_rest: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with exclusive(tmp_path, "control"), pytest.raises(AlreadyRunning, match="unknown"):
+        exclusive(tmp_path, "control")
