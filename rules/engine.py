@@ -82,6 +82,7 @@ class Engine:
         self._users: dict[str, tuple[int, ...]] = {}
         self._deadlines: dict[int, int] = {}
         self._started = False
+        self._broken_off = False  # a fault ended the last step: whoever it had not reached yet must look again
         self._arrange()
 
     def _arrange(self) -> None:
@@ -125,6 +126,9 @@ class Engine:
         board.now_ns = max(now_ns, board.now_ns)
         if not self._started:
             self._start()
+        elif self._broken_off:
+            self._look_at_all()
+        self._broken_off = True
         board.learn(readings)
         self._force_due()
         self._settle()
@@ -134,6 +138,7 @@ class Engine:
         drive: dict[str, Value] = {name: output.value for name, output in self._outputs.items()}
         events, persist = tuple(board.events), board.edge
         board.events, board.edge = [], False
+        self._broken_off = False
         return Decisions(drive, events, replies, persist, self._next_ns())
 
     def _start(self) -> None:
@@ -142,10 +147,13 @@ class Engine:
         board.grace_until_ns = board.now_ns + GRACE_NS
         for output in self._outputs.values():
             output.start(board)
+        self._look_at_all()
+
+    def _look_at_all(self) -> None:
         for demand in self._demands:
             if demand is not None:
-                demand.look(board.values)
-        board.forced.update(self._places)
+                demand.look(self._board.values)
+        self._board.forced.update(self._places)
 
     def _force_due(self) -> None:
         board, now_ns = self._board, self._board.now_ns

@@ -157,12 +157,22 @@ class Loop:
         try:
             self.turn(messages)
             self._failing = False
-        except Exception:
+        except Exception as error:
             # No refresh and no watchdog: leases lapse and outputs go safe, unless a later step succeeds.
             if not self._failing:
                 _log.exception("a step failed: outputs hold only until their leases end")
             self._failing = True
             self._due_ns = self._clock.now_ns() + _RETRY_NS
+            self._give_up(messages, error)
+
+    def _give_up(self, messages: Sequence[Message], error: Exception) -> None:
+        """Whoever waits for an answer from a step that failed gets one."""
+        answers, self._answers = self._answers, {}
+        for answer in answers.values():
+            answer(False, f"control failed inside ({type(error).__name__}): see the log, then look what has been done")
+        for message in messages:
+            if isinstance(message, Swap):
+                message.done(error)
 
     def turn(self, messages: Sequence[Message]) -> None:
         """One step with everything in `messages`, and what follows from it; outputs first."""

@@ -176,3 +176,21 @@ def test_everything_queued_is_taken_and_stop_ends_the_loop(count: int) -> None:
     thread.join(5.0)
     assert not thread.is_alive()
     assert len(rig.engine.given) == count
+
+
+def test_who_waits_for_a_failing_step_is_answered() -> None:
+    """A command and a new configuration that met a fault are refused, not left without an answer."""
+    rig = Rig()
+    rig.engine.broken = True
+    replies: list[tuple[bool, str]] = []
+    errors: list[Exception | None] = []
+    command = Command(Verb.SET, "light", Role.OPERATOR, "kim", True, 60.0)
+    swap = Swap(Engine(), 3.0, errors.append)  # type: ignore[arg-type]  # a stand-in
+    rig.loop._turn_safely([Asked(command, lambda ok, message: replies.append((ok, message))), swap])
+    ((ok, message),) = replies
+    assert not ok
+    assert "see the log" in message
+    assert [type(error) for error in errors] == [ZeroDivisionError]
+    rig.engine.broken = False
+    rig.loop._turn_safely([])
+    assert id(rig.loop.engine) == id(rig.engine)

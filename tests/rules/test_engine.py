@@ -14,6 +14,7 @@ from gateway.core.output import OutputPolicy, Slot
 from gateway.core.quality import Quality, Reason
 from gateway.core.reading import Reading
 from gateway.core.role import Role, Verb
+from rules.alarms import AlarmState
 from rules.definition import Alarm, BadInput, Interlock, RaiseAlarm, Rule, SetOutput
 from rules.engine import Engine
 from tests.rules.stage import BAD, POINTS, Stage, rulebook, stage
@@ -210,3 +211,16 @@ def test_events_are_json_ready() -> None:
     again = fresh().at(0, Command(Verb.SET, "fan", Role.OPERATOR, "kim", float("nan"), float("inf")))
     json.dumps([event.data for event in again.events], allow_nan=False)
     json.dumps([site.engine.outputs_view(), site.engine.alarms_view(), site.engine.interlocks_view()], allow_nan=False)
+
+
+def test_a_fault_in_a_step_leaves_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When one alarm's fault ends a step, the next step still carries the trip of that step to its output."""
+    leak = Interlock("leak", "trip", "gas.concentration > 20 %{LEL}", {"valve": False}, BadInput("trip"))
+    site = stage(interlocks=(leak,), rules=(Rule("open", "door.open", (SetOutput("valve", True),)),))
+    assert site.at(0, gas__concentration=3.0, door__open=True).drive["valve"] is True
+    with monkeypatch.context() as broken:
+        broken.setattr(AlarmState, "update", lambda _self, _board: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            site.at(1, gas__concentration=30.0)
+    assert site.at(2).drive["valve"] is False
+    assert site.alarm("interlock/leak") == "UNACK"
