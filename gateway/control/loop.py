@@ -65,11 +65,15 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """Another engine takes over between two steps. done: told whether it did; must not block."""
+    """Another engine takes over between two steps. done: told whether it did; must not block.
+
+    wanted: asked once, just before; false when whoever asked for it has given up waiting.
+    """
 
     engine: Engine
     lease_s: float
     done: Callable[[Exception | None], None]
+    wanted: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +234,8 @@ class Loop:
 
     def _swap(self, swap: Swap) -> None:
         """Let another engine take over; the old one stays when that fails."""
+        if not swap.wanted():
+            return
         now_ns = self._clock.now_ns()
         try:
             swap.engine.succeed(self.engine, now_ns)

@@ -1,6 +1,8 @@
 """Swapping in another configuration between two steps; one that is not sound never replaces the one that runs."""
 
+import functools
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,13 +82,17 @@ class Reloader:
 
     def _swap(self, engine: Engine, configuration: Configuration) -> None:
         answers: SimpleQueue[Exception | None] = SimpleQueue()
-        self._plant.loop.put(Swap(engine, shortest_lease_s(configuration), answers.put))
+        decided = threading.Lock()  # whoever gets it first decides: the loop to swap, or we to give up
+        wanted = functools.partial(decided.acquire, blocking=False)
+        self._plant.loop.put(Swap(engine, shortest_lease_s(configuration), answers.put, wanted))
         try:
             error = answers.get(timeout=SWAP_WITHIN_S)
         except Empty:
-            raise TimeoutError(
-                f"the loop did not take the new engine within {SWAP_WITHIN_S:g} s: see the log"
-            ) from None
+            if wanted():
+                raise TimeoutError(
+                    f"the loop did not take the new engine within {SWAP_WITHIN_S:g} s: see the log"
+                ) from None
+            error = answers.get()
         if error is not None:
             raise ConfigurationError([f"the engine could not take over: {error}"])
 
