@@ -263,6 +263,7 @@ class Process:
             "gateway/control.ring_fill": round(100 * self._ring.fill, 1),
             "gateway/control.log_dropped": self._journal.dropped,
             "gateway/control.state_ok": self._keeper.ok,
+            "gateway/control.outputs_ok": self._guard.ok,
             **{bus_point(name): works for name, works in self._poller.buses().items()},
         }
 

@@ -104,6 +104,11 @@ class OutputGuard:
         return self._thread.is_alive() and self._clock.now_ns() - self._beat_ns < SILENT_NS
 
     @property
+    def ok(self) -> bool:
+        """Whether every line has the level it is to have."""
+        return self.alive() and None not in self._driven.values()
+
+    @property
     def driven(self) -> Mapping[str, bool | None]:
         """The level last put on each line; None when it could not be. A new mapping after each change."""
         return self._driven

@@ -20,6 +20,7 @@ POINTS: dict[str, str] = {
     "gateway/control.ring_fill": "%",
     "gateway/control.log_dropped": "1",
     "gateway/control.state_ok": "",
+    "gateway/control.outputs_ok": "",
 }
 """Health points every configuration has, with their UCUM units ("" = two-state)."""
 
@@ -36,7 +37,7 @@ def health_points(buses: Iterable[str]) -> dict[str, str]:
 
 def health_alarms(buses: Iterable[str], *, has_field: bool, has_cloud: bool) -> tuple[Alarm, ...]:
     """The alarms a configuration gets unless the site defines the same names."""
-    alarms = [_RECORDER_SILENT, _STORE_FAILING, _DISK_FULL, _STATE_NOT_DURABLE]
+    alarms = [_RECORDER_SILENT, _STORE_FAILING, _DISK_FULL, _STATE_NOT_DURABLE, _OUTPUTS_FAILING]
     if has_field:
         alarms.append(_FIELD_SILENT)
     if has_cloud:
@@ -98,6 +99,14 @@ _STATE_NOT_DURABLE = _alarm(
     "high",
     "Timers and latches can't be saved: check the disk",
     "타이머와 래치 상태를 저장할 수 없습니다. 디스크를 확인하세요",
+)
+_OUTPUTS_FAILING = _alarm(
+    "outputs_failing",
+    "gateway/control.outputs_ok",
+    "high",
+    "An output can't be driven: check the GPIO chip and its lines",
+    "출력을 구동할 수 없습니다. GPIO 칩과 배선을 확인하세요",
+    for_s=2.0,
 )
 _FIELD_SILENT = _alarm(
     "field_silent",

@@ -99,6 +99,7 @@ def test_health_alarms_follow_what_the_site_has(tmp_path: Path) -> None:
     alarms = compiled(tmp_path, HEAD + own).rulebook.alarms
     assert sorted(each.name for each in alarms) == [
         "gateway/disk_full",
+        "gateway/outputs_failing",
         "gateway/recorder_silent",
         "gateway/state_not_durable",
         "gateway/store_failing",
