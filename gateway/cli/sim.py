@@ -5,6 +5,8 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from gateway.cli.terminal import ask
 from gateway.core.role import Role
@@ -38,4 +40,12 @@ def run(arguments: argparse.Namespace) -> int:
         ask.print_json(answer)
     else:
         print(answer.get("message", ""), file=None if answer.get("ok") else sys.stderr)
+        for change in answer.get("log", ()):
+            print(_line(change))
     return ask.DONE if answer.get("ok") else ask.FAILED
+
+
+def _line(change: Mapping[str, Any]) -> str:
+    """A transition: seconds since boot, the line, its new level, and who did it why."""
+    time_s, line, level = change["t_ns"] / 1e9, change["line"], change["level"]
+    return f"{time_s:14.6f} s  {line:<6}  {level}  {change['why']} (pid {change['pid']})"

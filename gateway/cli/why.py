@@ -20,15 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @ask.answering
 def run(arguments: argparse.Namespace) -> int:
-    """Print the events: recent ones from control, older ones from the recorder when it runs."""
-    with ask.control(arguments) as client:
-        recent = client.query("why", target=arguments.target)
-        units = {row["point"]: row["unit"] for row in client.query("points")}
-        if not recent:
-            subjects = ("outputs", "output"), ("alarms", "alarm"), ("interlocks", "interlock")
-            known = [{"name": row[key]} for what, key in subjects for row in client.query(what)]
-            ask.pick(known, "name", [arguments.target], "output, alarm or interlock")
-    events = merged(recent, _older(arguments) if len(recent) < arguments.limit else [])[: arguments.limit]
+    """Print the events: recent ones from control, older ones from the recorder; of the two, one may be away."""
+    try:
+        recent, units = _recent(arguments)
+    except ConnectionError:
+        events, units = _older(arguments), {}
+        if not events:
+            raise
+    else:
+        events = merged(recent, _older(arguments) if len(recent) < arguments.limit else [])[: arguments.limit]
     if arguments.json:
         ask.print_json(events)
     elif not events:
@@ -36,6 +36,18 @@ def run(arguments: argparse.Namespace) -> int:
     for event in [] if arguments.json else events:
         print(f"{clock(event['time'])}  {sentence(event, units)}")
     return ask.DONE
+
+
+def _recent(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """What control knows, and the units of its points. Raises ConnectionError, or Refused for an unknown target."""
+    with ask.control(arguments) as client:
+        recent: list[dict[str, Any]] = client.query("why", target=arguments.target)
+        units = {row["point"]: row["unit"] for row in client.query("points")}
+        if not recent:
+            subjects = ("outputs", "output"), ("alarms", "alarm"), ("interlocks", "interlock")
+            known = [{"name": row[key]} for what, key in subjects for row in client.query(what)]
+            ask.pick(known, "name", [arguments.target], "output, alarm or interlock")
+    return recent, units
 
 
 def _older(arguments: argparse.Namespace) -> list[dict[str, Any]]:

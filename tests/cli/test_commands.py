@@ -286,3 +286,13 @@ def test_a_reader_that_has_enough_is_no_error(control: Any, state: Path) -> None
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert done.stdout.splitlines()[-1] == "0"
+
+
+def test_the_wires_own_log_is_shown(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`gateway sim log` prints each transition, not only how many there were."""
+    entry = {"t_ns": 8_512_445_345_103, "line": "GPIO17", "level": 0, "why": "claim", "pid": 2501}
+    answer = {"ok": True, "message": "the last 1 transitions", "log": [entry]}
+    monkeypatch.setattr("fake_hw.client.command", lambda *_: answer)
+    lines = gateway("sim", "log").out.splitlines()
+    assert lines == ["the last 1 transitions", "   8512.445345 s  GPIO17  0  claim (pid 2501)"]
+    assert gateway("sim", "log", "--json").json == answer

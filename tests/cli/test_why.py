@@ -40,3 +40,16 @@ def test_a_target_without_events_or_without_existence(gateway: Callable[..., Any
     answer = gateway("why", "sirene")
     assert answer.code == 1
     assert "did you mean siren?" in answer.err
+
+
+def test_when_control_is_dead_the_kept_story_is_told(gateway: Callable[..., Any], recorder: Any) -> None:
+    """Why control died is asked most of all then: the recorder answers alone."""
+    recorder.answers["why"] = [EVENT, OLD]
+    answer = gateway("why", "gas_valve")
+    assert (answer.code, len(answer.out.splitlines())) == (0, 2)
+    assert [event["what"] for event in gateway("why", "gas_valve", "--json").json] == ["off", "on"]
+
+
+def test_without_control_and_recorder_nobody_tells(gateway: Callable[..., Any]) -> None:
+    """Exit code 3, as for every question to a gateway that does not run."""
+    assert gateway("why", "gas_valve").code == 3
