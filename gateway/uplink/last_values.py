@@ -42,9 +42,12 @@ class LastValues:
 
     def due(self, now_s: float) -> list[tuple[str, bytes]]:
         """(device, message) of those with news, once a second."""
-        if now_s < self._due_s or not self._fresh:
+        if now_s < self._due_s:
             return []
-        self._due_s, self._parsed = now_s + EVERY_S, 0
+        self._parsed = 0
+        if not self._fresh:
+            return []
+        self._due_s = now_s + EVERY_S
         fresh, self._fresh = self._fresh, {}
         return [
             (device, payload.state(batch.ts, batch.trusted, batch.sim, self._values[device]))

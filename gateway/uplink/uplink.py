@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.core.clock import Clock
 from gateway.uplink import payload
-from gateway.uplink.broker import Broker
+from gateway.uplink.broker import Broker, ConnectionLost
 from gateway.uplink.commands import Desk, Forward
 from gateway.uplink.conversation import Conversation, Site
 from gateway.uplink.source import Source
@@ -19,7 +19,6 @@ _FAST_RETRY_S = (0.3, 0.9)
 _FAST_FOR_S = 60.0
 _SLOW_RETRY_S = (2.0, 30.0)
 _STEADY_S = 10.0
-_SILENT_S = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -36,7 +35,6 @@ class Uplink:
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._desk = Desk(site.broker.topics, forward, self.wake)
         self._stopping = threading.Event()
-        self._turned_s = time.monotonic()
         self._steady_s = time.monotonic()  # when a connection that had lasted was lost
         self._retry_s = 0.0
         self._told = ""
@@ -56,8 +54,8 @@ class Uplink:
         self._thread.join(7.0)
 
     def alive(self) -> bool:
-        """Whether the thread runs and has turned within the last minute; a name server may take long."""
-        return self._thread.is_alive() and time.monotonic() - self._turned_s < _SILENT_S
+        """Whether the thread runs. It may wait for a disk or a name server: a second one would wait there too."""
+        return self._thread.is_alive()
 
     def wake(self) -> None:
         """Something may be sent. Any thread; never blocks."""
@@ -105,6 +103,8 @@ class Uplink:
         polite = False
         try:
             connection.open()
+            if self._stopping.is_set():  # `stop` may have ceased to wait, and another uplink begun
+                raise ConnectionLost("stopped while it connected")
             self._begin(
                 Conversation(connection, site, self._source, self._desk, clock=self._clock, puback_s=self._puback_s)
             )
@@ -123,7 +123,6 @@ class Uplink:
         conversation = self._conversation
         assert conversation is not None
         while not self._stopping.is_set():
-            self._turned_s = time.monotonic()
             if site is not self._site:
                 site = self._site
                 conversation.introduce(site)
@@ -135,8 +134,9 @@ class Uplink:
         now_s = time.monotonic()
         if self.connected and now_s - began_s > _STEADY_S:
             self._steady_s, self._retry_s = now_s, 0.0
+        if self._conversation is not None:
+            self._source.go_live(False)
         self.connected, self._conversation = False, None
-        self._source.go_live(False)
 
     def _explain(self, error: Exception) -> None:
         """Once per kind of trouble, not once per attempt."""
@@ -157,5 +157,4 @@ class Uplink:
             wait_s = self._retry_s * random.uniform(0.5, 1.0)
         until_s = time.monotonic() + wait_s
         while not self._stopping.is_set() and (left_s := until_s - time.monotonic()) > 0:
-            self._turned_s = time.monotonic()
-            self._stopping.wait(min(left_s, 5.0))
+            self._stopping.wait(left_s)

@@ -50,3 +50,13 @@ def test_parsing_is_bounded() -> None:
         values.see(telemetry(number, 200))
     ((_, body),) = values.due(0.0)
     assert json.loads(body)["r"][0]["v"] < 10_000
+
+
+def test_a_flood_stops_nothing_for_good() -> None:
+    """After a second that brought too much and showed nothing, the next one is shown again."""
+    values = LastValues(["fridge"])
+    flood = telemetry(1, 20_000)
+    values.see(flood)
+    assert values.due(0.0) == []
+    values.see(telemetry(20_001, 3))
+    assert len(values.due(1.0)) == 1

@@ -14,6 +14,7 @@ import pytest
 from gateway.core.record import Lane, RecordClass, Stored
 from gateway.settings.model import Cloud
 from gateway.uplink.broker import Broker, BrokerUnusable, credentials_directory
+from gateway.uplink.connection import Connection
 from gateway.uplink.conversation import Site
 from gateway.uplink.topics import Topics
 from gateway.uplink.uplink import Uplink
@@ -400,6 +401,54 @@ def test_a_broker_that_never_acknowledges_is_left(source: MemorySource, director
     assert [said.count(f"{ROOT}/{leaf}".encode()) for leaf in ("birth", "cfg/reported", "status", "tm")] == [1, 1, 0, 0]
     uplink.stop()
     rude.stop()
+
+
+def test_an_uplink_that_hangs_has_no_rival(
+    mosquitto: Mosquitto, source: MemorySource, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk, a name server or a stopped process may hold the thread for minutes: it lives, and goes on by itself.
+
+    A second one would fight with it for the session for ever.
+    """
+    held, go_on = threading.Event(), threading.Event()
+    pending = source.pending
+
+    def hang(*arguments: Any) -> list[Stored]:
+        held.set()
+        go_on.wait(10.0)
+        return pending(*arguments)
+
+    monkeypatch.setattr(source, "pending", hang)
+    uplink = _uplink(mosquitto.cloud(), source, directory)
+    assert held.wait(10.0)
+    now_s = time.monotonic()
+    monkeypatch.setattr("gateway.uplink.uplink.time.monotonic", lambda: now_s + 3600.0)
+    assert uplink.alive()
+    monkeypatch.undo()
+    go_on.set()
+    uplink.stop()
+
+
+def test_an_uplink_stopped_while_it_connects_takes_nothing_from_the_next(
+    source: MemorySource, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be released long after its successor began: it neither introduces itself nor ends the live lane."""
+    held, go_on = threading.Event(), threading.Event()
+
+    def hang(_connection: Connection) -> None:
+        held.set()
+        go_on.wait(10.0)
+
+    monkeypatch.setattr(Connection, "open", hang)
+    told: list[bool] = []
+    monkeypatch.setattr(source, "go_live", told.append)
+    uplink = _uplink(Cloud(url="mqtt://127.0.0.1:1", tenant="t", gateway="g"), source, directory)
+    assert held.wait(10.0)
+    monkeypatch.setattr(uplink._thread, "join", lambda _timeout_s: None)  # stop() gives up waiting
+    uplink.stop()
+    go_on.set()
+    eventually(lambda: not uplink.alive())
+    assert told == []
 
 
 def test_a_broker_that_is_not_there_is_no_trouble(source: MemorySource, directory: Path) -> None:
