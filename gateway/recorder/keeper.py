@@ -229,7 +229,8 @@ class Keeper:
         events = self._store.outboxes[Lane.EVENTS]
         if not events.is_open:
             return
-        facts = [("store", what, data) for what, data in self._store.notes]
+        notes = list(self._store.notes)
+        facts = [("store", what, data) for what, data in notes]
         told: dict[Lane, list[int]] = {}
         for lane, outbox in self._store.outboxes.items():
             gaps = outbox.untold() if outbox.is_open else []
@@ -240,7 +241,7 @@ class Keeper:
         try:
             stored = self._store.keep(Lane.EVENTS, [self._own_event(facts)], (), told[Lane.EVENTS])
             self._outgoing.committed(events.ledger, stored)
-            self._store.notes.clear()
+            self._store.forget(notes)
             if told[Lane.TELEMETRY]:
                 self._store.keep(Lane.TELEMETRY, (), (), told[Lane.TELEMETRY])
         except StoreFailed as error:

@@ -93,9 +93,14 @@ class Ledger:
         yield fresh
 
     def settle(self, row: int, kind: RecordClass, count: int, outcome: Outcome) -> bool:
-        """Book a row's outcome; False when it was booked before or is unknown."""
+        """Book a row's outcome; False when it was booked before or is unknown.
+
+        Raises ValueError when so many can't be pending: the row's count is damaged.
+        """
         if row in self.settled or not 0 < row <= self.newest:
             return False
+        if not 0 < count <= self.accounts[kind].pending:
+            raise ValueError(f"row {row} counts {count} records, {self.accounts[kind].pending} of {kind} are pending")
         self.accounts[kind].settle(count, outcome)
         self.settled.add(row)
         return True

@@ -261,25 +261,32 @@ def is_no_room(error: sqlite3.Error) -> bool:
 
 
 def _settle(draft: Ledger, settlement: Settlement) -> list[Gap]:
-    """Book an outcome; a batch that will never arrive is a gap to tell."""
+    """Book an outcome; a batch that will never arrive is a gap to tell. Raises Damaged when the row makes no sense."""
     stored, batch = settlement.stored, settlement.stored.batch
-    if stored.epoch != draft.epoch or not draft.settle(stored.row, batch.kind, batch.count, settlement.outcome):
-        return []
-    if settlement.outcome is Outcome.DELIVERED:
-        return []
-    cause = "rejected" if settlement.outcome is Outcome.REJECTED else "damaged"
-    return [Gap(batch.run, batch.lane, batch.kind, batch.first, batch.last, cause)]
+    try:
+        if stored.epoch != draft.epoch or not draft.settle(stored.row, batch.kind, batch.count, settlement.outcome):
+            return []
+        if settlement.outcome is Outcome.DELIVERED:
+            return []
+        cause = "rejected" if settlement.outcome is Outcome.REJECTED else "damaged"
+        return [Gap(batch.run, batch.lane, batch.kind, batch.first, batch.last, cause)]
+    except (TypeError, ValueError) as error:
+        raise Damaged(str(error)) from error
 
 
 def _forget(connection: sqlite3.Connection, draft: Ledger, victims: list[schema.RecordRow]) -> list[Stored]:
-    """Delete rows; those still pending are booked as dropped and returned."""
+    """Delete rows; those still pending are booked as dropped and returned. Raises Damaged as `_settle` does."""
     lost = []
     for columns in victims:
         row, run, kind, first, count = columns[:5]
-        if row not in draft.settled:
+        if row in draft.settled:
+            continue
+        try:
             draft.settle(row, RecordClass(kind), count, Outcome.DROPPED)
-            batch = Batch(run, draft.lane, RecordClass(kind), first, count, "", 0, 0, False, False, b"")
-            lost.append(Stored(row, draft.epoch, batch))
+        except (TypeError, ValueError) as error:
+            raise Damaged(str(error)) from error
+        batch = Batch(run, draft.lane, RecordClass(kind), first, count, "", 0, 0, False, False, b"")
+        lost.append(Stored(row, draft.epoch, batch))
     connection.executemany("DELETE FROM record WHERE id = ?", [(columns[0],) for columns in victims])
     return lost
 

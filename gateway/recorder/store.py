@@ -82,6 +82,9 @@ class Store:
             outbox = self.ready(lane)
             try:
                 return outbox.commit(arrivals, settlements, told)
+            except Damaged as damage:
+                problem = damage
+                self._replace(outbox, damage)
             except (sqlite3.Error, OSError) as error:
                 problem = error
                 self._cure(outbox, error, size)
@@ -115,17 +118,32 @@ class Store:
         try:
             outbox.open()
         except Damaged as damage:
-            _log.error("%s is damaged and will be salvaged: %s", outbox.path, damage)
-            saved = salvage(outbox.path, outbox.lane)
-            _log.warning("saved %d rows of %s, the old file is %s", saved.rows, outbox.path, saved.aside)
-            data = {"lane": outbox.lane.value, "rows": saved.rows, "lost": saved.lost, "aside": saved.aside.name}
-            self.note("salvaged", data)
-            outbox.open()
+            self._salvage(outbox, damage)
+
+    def _salvage(self, outbox: Outbox, damage: Damaged) -> None:
+        _log.error("%s is damaged and will be salvaged: %s", outbox.path, damage)
+        saved = salvage(outbox.path, outbox.lane)
+        _log.warning("saved %d rows of %s, the old file is %s", saved.rows, outbox.path, saved.aside)
+        data = {"lane": outbox.lane.value, "rows": saved.rows, "lost": saved.lost, "aside": saved.aside.name}
+        self.note("salvaged", data)
+        outbox.open()
+
+    def _replace(self, outbox: Outbox, damage: Damaged) -> None:
+        """Salvage a file whose damage showed while it was in use. Raises StoreFailed."""
+        outbox.close()
+        try:
+            self._salvage(outbox, damage)
+        except (OSError, sqlite3.Error, Damaged, subprocess.SubprocessError) as error:
+            raise StoreFailed(f"{outbox.path} can't be salvaged: {error}") from error
 
     def note(self, what: str, data: dict[str, Any]) -> None:
         """Remember news for a SYSTEM event; the oldest go when nobody can take them."""
         self.notes.append((what, data))
         del self.notes[:-_NOTES_LIMIT]
+
+    def forget(self, told: list[tuple[str, dict[str, Any]]]) -> None:
+        """These very notes are told; others may have come meanwhile."""
+        self.notes = [note for note in self.notes if not any(note is each for each in told)]
 
     def _cure(self, outbox: Outbox, error: sqlite3.Error | OSError, size: int) -> None:
         """Do what lets the next attempt succeed. Raises StoreFailed when nothing does."""
@@ -136,6 +154,9 @@ class Store:
             outbox.close()  # after a failed write the connection's own picture of the file is not to be trusted
             if isinstance(error, sqlite3.Error) and is_damage(error):
                 return  # opening finds it and salvages
+        except Damaged as damage:
+            self._replace(outbox, damage)
+            return
         except (sqlite3.Error, OSError) as worse:
             error = worse
             outbox.close()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -211,3 +212,36 @@ def test_the_intake_is_bounded_and_survives_a_new_connection() -> None:
     intake.kept(Lane.TELEMETRY, taken)
     assert [arrival.first for arrival in intake.waiting(Lane.TELEMETRY)] == [3]
     assert not intake.full
+
+
+def test_news_that_comes_while_news_is_told_is_told_next(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit that tells may itself find something to tell, e.g. damage that it salvages."""
+    keep = kept.store.keep
+
+    def find_more(lane: Lane, *arguments: Any) -> Any:
+        if lane is Lane.EVENTS and not found:
+            found.append(True)
+            kept.store.note("salvaged", {"number": 2})
+        return keep(lane, *arguments)
+
+    found: list[bool] = []
+    eventually(kept.keeper.opened.is_set)
+    monkeypatch.setattr(kept.store, "keep", find_more)
+    kept.store.note("salvaged", {"number": 1})
+    eventually(lambda: [row["x"] for row in kept.system_events()] == [{"number": 1}, {"number": 2}])
+
+
+def test_a_row_whose_very_count_is_damaged_stops_nobody(kept: Kept, directory: Path) -> None:
+    """The disk may give back anything for a number: the row is given up, later ones are kept, and the books balance."""
+    kept.put(telemetry(1, 3), telemetry(4, 3))
+    kept.wait(Lane.TELEMETRY, 6)
+    for row, count in ((1, "x"), (2, 1 << 40)):
+        with sqlite3.connect(directory / "outbox.db") as spoiler:
+            spoiler.execute("UPDATE record SET count = ? WHERE id = ?", (count, row))
+        spoiler.close()
+    assert kept.outgoing.pending(Lane.TELEMETRY, 1, 1 << 40, [RecordClass.TELEMETRY]) == []
+    kept.put(telemetry(7, 3))
+    kept.wait(Lane.TELEMETRY, 9)
+    eventually(lambda: not kept.outgoing.has_unbooked(Lane.TELEMETRY))
+    account = kept.outgoing.summary()["telemetry"]
+    assert account["captured"] == account["pending"] + account["dropped"] == 9
