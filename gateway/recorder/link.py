@@ -62,6 +62,7 @@ class Link:
         self._books: Books | None = None
         self._out: deque[dict[str, Any]] = deque()
         self._answers: dict[int, Answer] = {}
+        self._handing_over = threading.Lock()  # a command and the end of its connection
         self._number = 0
         self._run = ""
         self._subscribed = False
@@ -95,15 +96,23 @@ class Link:
 
     def command(self, fields: dict[str, Any], answer: Answer) -> None:
         """Hand a command to control; `answer(ok, message)` comes once, from the link's thread. Any thread."""
+        header = {"kind": "command", **fields}
+        with self._handing_over:
+            refusal = self._refusal()
+            if not refusal:
+                self._number += 1
+                self._answers[self._number] = answer
+                self._send(header | {"id": self._number})
+        if refusal:
+            answer(False, refusal)
+
+    def _refusal(self) -> str:
+        """Why no command can be taken now, "" when one can."""
         if not self.connected:
-            answer(False, "control is not running: nothing was done; try again")
-            return
+            return "control is not running: nothing was done; try again"
         if len(self._answers) >= COMMANDS_LIMIT:
-            answer(False, f"{COMMANDS_LIMIT} commands wait already: try again later")
-            return
-        self._number += 1
-        self._answers[self._number] = answer
-        self._send({"kind": "command", "id": self._number, **fields})
+            return f"{COMMANDS_LIMIT} commands wait already: try again later"
+        return ""
 
     def _send(self, header: dict[str, Any]) -> None:
         self._out.append(header)
@@ -131,10 +140,11 @@ class Link:
             retry_s = min(retry_s * 2, _RETRY_S[1])
 
     def _lost(self) -> None:
-        self.connected = self._subscribed = False
-        self._out.clear()
+        with self._handing_over:  # nothing may slip in that the next connection would send
+            self.connected = self._subscribed = False
+            self._out.clear()
+            answers, self._answers = list(self._answers.values()), {}
         self._intake.clear()  # not acknowledged: control holds it
-        answers, self._answers = list(self._answers.values()), {}
         for answer in answers:
             answer(False, "control went away: it may or may not have happened; read the output's state")
 

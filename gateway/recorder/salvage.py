@@ -16,6 +16,7 @@ _ASIDE_KEPT = 2
 _FAILURES_LIMIT = 20_000
 _ROW_END = 1 << 50
 _COPY = f"INSERT OR IGNORE INTO record ({schema.COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 (our own column names)
+_UNTOLD = "SELECT run, kind, first, last, cause FROM gap WHERE told = 0 ORDER BY id"
 _READ = f"SELECT {schema.COLUMNS} FROM record WHERE id > 0 ORDER BY id"  # noqa: S608 (our own column names)
 
 
@@ -43,7 +44,7 @@ def salvage(path: Path, lane: Lane) -> Salvaged:
         ledger = _copy_rows(path, target, lane) or Ledger(lane, "")
         ledger.epoch = os.urandom(8).hex()
         rows, lost, gaps = _recount(target, ledger)
-        _finish(target, ledger, gaps)
+        _finish(target, ledger, _untold(path, lane) + gaps)
         target.execute("COMMIT")
     finally:
         target.close()
@@ -98,6 +99,20 @@ def _copy_rows(path: Path, target: sqlite3.Connection, lane: Lane) -> Ledger | N
     finally:
         source.close()
     return best
+
+
+def _untold(path: Path, lane: Lane) -> list[Gap]:
+    """Gaps of the old file that nobody was told yet, as far as they can be read."""
+    source = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    gaps: list[Gap] = []
+    try:
+        for run, kind, first, last, cause in source.execute(_UNTOLD):
+            gaps.append(Gap(str(run), lane, RecordClass(kind), int(first), int(last), str(cause)))
+    except (sqlite3.Error, TypeError, ValueError):
+        return gaps
+    finally:
+        source.close()
+    return gaps
 
 
 def _load(lane: Lane, state: object) -> Ledger | None:

@@ -78,8 +78,11 @@ class Store:
         """
         problem: Exception | None = None
         size = sum(len(arrival.body) + 512 for arrival in arrivals if isinstance(arrival, Batch))
+        epoch = self.outboxes[lane].ledger.epoch
         for _ in range(_ATTEMPTS):
             outbox = self.ready(lane)
+            if outbox.ledger.epoch != epoch:
+                told = ()  # another file numbers its gaps anew: rather told twice than never
             try:
                 return outbox.commit(arrivals, settlements, told)
             except Damaged as damage:

@@ -1,6 +1,7 @@
 """The connection to control."""
 
 import threading
+from collections import UserDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -186,3 +187,21 @@ def test_an_incomplete_frame_is_refused(missing: str) -> None:
     frame = {key: value for key, value in _RECORDS.items() if key != missing}
     with pytest.raises(ValueError, match=r"lacks|without"):
         read_arrival(frame, None if missing == "body" else b"[]")
+
+
+def test_a_command_that_meets_the_end_of_a_connection_does_not_wait_for_the_next(
+    control: FakeControl, link: Link
+) -> None:
+    """Handed over while control dies, it is refused: done much later it would surprise people."""
+
+    class Fields(UserDict[str, Any]):
+        def keys(self) -> Any:
+            link._lost()
+            return super().keys()
+
+    link.start(Books())
+    eventually(lambda: link.connected)
+    answers: list[bool] = []
+    link.command(Fields(verb="set", target="siren"), lambda ok, _: answers.append(ok))
+    assert answers == [False]
+    assert not link._out

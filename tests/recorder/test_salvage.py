@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.core.record import Lane, Outcome, RecordClass, Settlement
+from gateway.core.record import Gap, Lane, Outcome, RecordClass, Settlement
 from gateway.recorder.outbox import Outbox
 from gateway.recorder.salvage import adopt, salvage
 from gateway.recorder.store import Store
@@ -184,3 +184,18 @@ def test_only_two_damaged_files_are_kept(directory: Path) -> None:
         salvage(path, Lane.TELEMETRY)
     names = sorted(file.name for file in directory.glob("*.damaged-??????"))
     assert names == ["outbox.db.damaged-000003", "outbox.db.damaged-000004"]
+
+
+def test_gaps_not_told_yet_are_still_told(directory: Path) -> None:
+    """What was given up just before the damage is told from the new file; what the old file told is not."""
+    path = _written(directory, rows=1)
+    outbox = Outbox(directory, Lane.TELEMETRY, 8 << 20)
+    outbox.open()
+    outbox.commit([Gap(RUN, Lane.TELEMETRY, RecordClass.TELEMETRY, 4, 6)])
+    outbox.commit([], (), [number for number, _ in outbox.untold()])
+    outbox.commit([Gap(RUN, Lane.TELEMETRY, RecordClass.TELEMETRY, 7, 9)])
+    outbox.close()
+    salvage(path, Lane.TELEMETRY)
+    outbox.open()
+    assert [(gap.first, gap.last) for _, gap in outbox.untold()] == [(7, 9)]
+    outbox.close()
