@@ -118,7 +118,7 @@ def measure_drain(directory: Path, rows: int) -> dict[str, float]:
             outcomes = outgoing.unbooked(Lane.TELEMETRY)
             if outcomes:
                 store.keep(Lane.TELEMETRY, (), outcomes)
-                outgoing.booked(Lane.TELEMETRY, len(outcomes))
+                outgoing.booked(Lane.TELEMETRY, outcomes)
                 booked += len(outcomes)
         took_s, cpu_s = time.perf_counter() - began_s, _cpu_s() - cpu_s
         uplink.stop()

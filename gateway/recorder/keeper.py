@@ -179,7 +179,7 @@ class Keeper:
         state.committed_s, state.outcomes_since_s = now_s, None
         self._intake.kept(lane, arrivals)
         self._outgoing.opened(self._store.outboxes[lane].ledger)  # when the file had to be replaced
-        self._outgoing.booked(lane, len(outcomes))
+        self._outgoing.booked(lane, outcomes)
         self._outgoing.committed(self._store.outboxes[lane].ledger, stored)
         for run in dict.fromkeys(arrival.run for arrival in arrivals):
             last = max(arrival.first + arrival.count - 1 for arrival in arrivals if arrival.run == run)

@@ -72,11 +72,13 @@ class Outgoing:
         """Whether outcomes wait for a commit."""
         return bool(self._unbooked[lane])
 
-    def booked(self, lane: Lane, count: int) -> None:
-        """The first `count` of `unbooked` are durable."""
+    def booked(self, lane: Lane, settlements: list[Settlement]) -> None:
+        """These of `unbooked` are durable. Meanwhile the file may have been replaced, and others may wait."""
         with self._lock:
-            for _ in range(min(count, len(self._unbooked[lane]))):
-                self._unbooked[lane].popleft()
+            waiting = self._unbooked[lane]
+            for settlement in settlements:
+                if waiting and waiting[0] is settlement:
+                    waiting.popleft()
 
     def _offer(self, stored: list[Stored]) -> None:
         if not self._live_wanted:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from gateway.core.record import Batch, Gap, Lane, Outcome, RecordClass
+from gateway.core.record import Batch, Gap, Lane, Outcome, RecordClass, Stored
 from gateway.recorder.intake import BYTES_LIMIT, Intake
 from gateway.recorder.keeper import Keeper
+from gateway.recorder.ledger import Ledger
 from gateway.recorder.outgoing import Outgoing
 from gateway.recorder.store import Store
 from gateway.settings.model import Store as StoreSettings
@@ -245,3 +246,16 @@ def test_a_row_whose_very_count_is_damaged_stops_nobody(kept: Kept, directory: P
     eventually(lambda: not kept.outgoing.has_unbooked(Lane.TELEMETRY))
     account = kept.outgoing.summary()["telemetry"]
     assert account["captured"] == account["pending"] + account["dropped"] == 9
+
+
+def test_outcomes_for_a_new_file_are_not_booked_with_those_of_the_old(directory: Path) -> None:
+    """A commit that had to replace the file takes away the outcomes it was given, and no later ones."""
+    outgoing = Outgoing(directory)
+    ledgers = [Ledger(Lane.TELEMETRY, epoch, newest=9) for epoch in ("old", "new")]
+    outgoing.opened(ledgers[0])
+    outgoing.settle(Stored(1, "old", telemetry(1, 3)), Outcome.DELIVERED)
+    given = outgoing.unbooked(Lane.TELEMETRY)
+    outgoing.opened(ledgers[1])
+    outgoing.settle(Stored(2, "new", telemetry(4, 3)), Outcome.DELIVERED)
+    outgoing.booked(Lane.TELEMETRY, given)
+    assert [settlement.stored.row for settlement in outgoing.unbooked(Lane.TELEMETRY)] == [2]
