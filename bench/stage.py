@@ -207,8 +207,8 @@ class Door:
 
     def __init__(self, root: Path) -> None:
         self._root = str(root)
-        self._log = (root / "lines.jsonl").open("rb")
-        self._torn = b""
+        self._log = root / "lines.jsonl"
+        self._at = self._log.stat().st_size
         self._open = False
 
     def reaction_s(self) -> float:
@@ -237,8 +237,11 @@ class Door:
         return reactions
 
     def _rows(self) -> list[dict[str, Any]]:
-        *lines, self._torn = (self._torn + self._log.read()).split(b"\n")
-        return [json.loads(line) for line in lines]
+        with self._log.open("rb") as log:
+            log.seek(self._at)
+            whole, newline, _torn = log.read().rpartition(b"\n")
+        self._at += len(whole) + len(newline)
+        return [json.loads(line) for line in whole.splitlines()]
 
 
 class Subscriber:
