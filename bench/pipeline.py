@@ -51,13 +51,13 @@ class Size:
 
 
 FULL = Size(starts=3, window_s=30.0, flood=600_000, outage=1_000_000, quiet=400)
-QUICK = Size(starts=1, window_s=8.0, flood=150_000, outage=250_000, quiet=200)
+QUICK = Size(starts=1, window_s=6.0, flood=150_000, outage=250_000, quiet=200)
 
 
 def main() -> None:
     """Measure and print, one figure after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="shorter windows: some 80 s instead of some 4 minutes")
+    parser.add_argument("--quick", action="store_true", help="shorter windows: under 90 s instead of 3 minutes")
     size = QUICK if parser.parse_args().quick else FULL
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.2f} at the beginning\n")
     with workshop() as directory:
@@ -202,7 +202,7 @@ def reactions(stage: Stage, size: Size) -> float:
     say("latency, quiet (1,000/min)", REACTION, milliseconds(quiet), target)
     quiet_s = percentile(quiet, 0.99)
     feeder = Feeder(stage)
-    busy = alongside(lambda _: feeder.evenly(8.0, 150.0), lambda: door.sample(200))
+    busy = alongside(lambda _: feeder.evenly(6.0, 150.0), lambda: door.sample(200))
     say("latency, 10,000/min", REACTION, against(busy, quiet_s), target)
     flooded = alongside(lambda stop: feeder.flood(1 << 40, stop), lambda: door.sample(200))
     say("latency, samples at full rate", REACTION, against(flooded, quiet_s), target)
