@@ -41,7 +41,6 @@ class Loop:
         self._order = itertools.count()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll.register(self._wake, select.EPOLLIN)
-        self._running = True
 
     def watch(self, descriptor: int, callback: Callback) -> None:
         """Call back whenever the descriptor is readable or hung up."""
@@ -70,14 +69,15 @@ class Loop:
 
     def stop(self) -> None:
         """End `run` soon. From any thread or signal handler."""
-        self._running = False
-        if self._wake >= 0:
+        if self._wake >= 0:  # it stays open until `run` has read what is written here
             os.eventfd_write(self._wake, 1)
 
     def run(self) -> None:
         """Serve until `stop`. A callback that raises is reported on stderr and the rest go on."""
-        while self._running:
+        while True:
             for descriptor, _ in self._epoll.poll(self._wait_s()):
+                if descriptor == self._wake:
+                    return
                 reader = self._readers.get(descriptor)
                 if reader is not None:
                     _guarded(reader)

@@ -42,10 +42,22 @@ def test_a_failed_measurement_is_an_error_and_not_the_last_value() -> None:
     assert [sample.value for sample in sensor.read()] == [22.0, 51.0]
 
 
+def outcome(sensor: Any) -> Any:
+    """What a read gives or raises. The library's window is 0.25 s of real time: a starved machine misses it, so again."""
+    for _ in range(5):
+        try:
+            return sensor.read()
+        except NotConnected:
+            continue
+        except InvalidData as error:
+            return error
+    raise AssertionError("nothing was heard from a sensor that is plugged in, five times")
+
+
 def test_through_the_real_library(device: Callable[..., Any], tell: Tell) -> None:
     """adafruit_dht decodes the simulated pulses; unplugged at once after a good value it does not repeat that value."""
     sensor = device("dht22")
-    temperature, humidity = sensor.read()
+    temperature, humidity = outcome(sensor)
     assert 10 < temperature.value < 35
     assert 20 < humidity.value < 90
     tell("unplug dry_store_air")
@@ -58,5 +70,6 @@ def test_a_disturbed_frame_is_refused(device: Callable[..., Any], tell: Tell, fa
     """A wrong checksum or lost pulses give InvalidData."""
     sensor = device("dht22")
     tell(f"fault dry_store_air {fault}")
-    with pytest.raises(InvalidData, match="GPIO4"):
-        sensor.read()
+    refused = outcome(sensor)
+    assert isinstance(refused, InvalidData)
+    assert "GPIO4" in str(refused)
