@@ -43,7 +43,7 @@ def test_a_failed_measurement_is_an_error_and_not_the_last_value() -> None:
 
 
 def outcome(sensor: Any) -> Any:
-    """What a read gives or raises. The library's window is 0.25 s of real time: a starved machine misses it, so again."""
+    """What a read gives or raises. A starved machine misses the library's window of 0.25 s: then again."""
     for _ in range(5):
         try:
             return sensor.read()
