@@ -50,7 +50,7 @@ class Reader:
         for batch in self._newest_first(Lane.TELEMETRY, since_ms):
             if needle not in batch.body:
                 continue
-            rows = [row for row in _rows_of(batch) if row.get("d") == device and row.get("m") == channel]
+            rows = [row for row in rows_of(batch) if row.get("d") == device and row.get("m") == channel]
             readings.extend(_reading(batch, row) for row in reversed(rows))
             if len(readings) >= limit:
                 break
@@ -63,10 +63,18 @@ class Reader:
         for batch in self._newest_first(Lane.EVENTS, 0):
             if needle not in batch.body:
                 continue
-            events.extend(_event(batch, row) for row in reversed(_rows_of(batch)) if row.get("s") == target)
+            events.extend(_event(batch, row) for row in reversed(rows_of(batch)) if row.get("s") == target)
             if len(events) >= limit:
                 break
         return events[:limit]
+
+    def batches(self, lane: Lane) -> Iterator[Batch]:
+        """Everything that is kept of a lane, oldest first, without what is damaged."""
+        query = f"SELECT {schema.COLUMNS} FROM record WHERE id > 0 ORDER BY id"  # noqa: S608 (our own column names)
+        for columns in self._rows(lane, query, ()):
+            batch = schema.decode(columns)
+            if batch is not None:
+                yield batch
 
     def close(self) -> None:
         """Let go of the files."""
@@ -115,7 +123,8 @@ def _damaged(epoch: str, columns: schema.RecordRow) -> Stored:
     )
 
 
-def _rows_of(batch: Batch) -> list[dict[str, Any]]:
+def rows_of(batch: Batch) -> list[dict[str, Any]]:
+    """The rows of a batch, parsed; none when the body is no JSON array."""
     try:
         rows = json.loads(batch.body)
     except ValueError:
