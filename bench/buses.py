@@ -42,10 +42,7 @@ def main() -> None:
 def measure(root: str, seconds: float) -> None:
     """One line per driver, then the lines' figures."""
     configuration = compile_files(KITCHEN)
-    buses = {
-        bus.name: open_bus(bus.type, bus.device, root, baud=bus.baud, parity=bus.parity, stop_bits=bus.stop_bits)
-        for bus in configuration.buses
-    }
+    buses = {bus.name: open_bus(bus, root) for bus in configuration.buses}
     print(f"{'what':<28} {'reads':>6} {'wall µs p50':>12} {'p99':>9} {'thread µs':>10}")
     for device in configuration.devices:
         if device.name in POLLED:

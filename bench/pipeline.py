@@ -27,6 +27,7 @@ from typing import Any
 from bench.stage import Door, Feeder, Stage, Subscriber, own_disk, pss_mb, stalled, written_bytes
 from drivers.buses import open_bus
 from fake_hw import inject
+from gateway.core.driver import Bus
 from gateway.local.client import Connection
 from tests.system.kitchen import Broker, Kitchen, wait_for
 
@@ -286,8 +287,8 @@ def simulators_share(stage: Stage) -> None:
     stage.stop(*OURS)
     undo = inject.install(str(stage.root))
     try:
-        header: Any = open_bus("gpio", "/dev/gpiochip0", str(stage.root))
-        sensors: Any = open_bus("i2c", "/dev/i2c-1", str(stage.root))
+        header: Any = open_bus(Bus("header", "gpio", "/dev/gpiochip0"), str(stage.root))
+        sensors: Any = open_bus(Bus("sensors", "i2c", "/dev/i2c-1"), str(stage.root))
         line = header.input(FREE_LINE, pull="up", active_low=False, debounce_s=0.0)
         asked = timed(line.is_active)
         read = timed(lambda: sensors.transfer(ADC, ADC_CONFIG, 2))

@@ -65,7 +65,7 @@ def sample_options(spec: Spec) -> Any:
 
 def _value(each: Field[Any], raw: Any) -> Any:
     """A YAML value in the option's base unit: `0.5 V` is 0.5, `GPIO17` is 17."""
-    if each.name == "line":
+    if each.name == "line" or each.name.endswith("_line"):
         return int(raw.removeprefix("GPIO"))
     if each.metadata["unit"] and isinstance(raw, str):
         return convert(*parse_quantity(raw), each.metadata["unit"])
@@ -111,8 +111,9 @@ def _pace(spec: Spec) -> str:
         return "reported at each change"
     if spec.direction == "output":
         return "driven by the output guard"
-    process = ", in `gateway field`" if spec.process == "field" else ""
-    return f"polled every {spec.min_every_s:g} s at the fastest, given {spec.deadline_s:g} s{process}"
+    process = ", in `gateway field`" if spec.process_on(spec.bus) == "field" else ""
+    deadline_s = spec.deadline_of(sample_options(spec))
+    return f"polled every {spec.min_every_s:g} s at the fastest, given {deadline_s:g} s{process}"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

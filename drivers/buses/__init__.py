@@ -1,9 +1,27 @@
 """The only imports of hardware libraries. Each kind of bus is a module that is loaded when a site first uses it."""
 
-from typing import Literal, Protocol
+import importlib
+from typing import Any, Protocol
+
+from gateway.core.driver import Bus
+
+# kind → module here; its `open_bus(bus, root)` makes one
+_MODULES = {
+    "i2c": "i2c",
+    "spi": "spi",
+    "serial": "serial_port",
+    "modbus_rtu": "modbus",
+    "modbus_tcp": "modbus",
+    "onewire": "onewire",
+    "iio": "iio",
+    "gpio": "digital",
+    "evdev": "evdev",
+    "dht": "dht",
+    "mqtt": "mqtt",
+}
 
 
-class Bus(Protocol):
+class OpenBus(Protocol):
     """What every opened bus can do besides its kind's Protocol in gateway.core.driver."""
 
     def close(self) -> None:
@@ -11,38 +29,14 @@ class Bus(Protocol):
         ...
 
 
-def open_bus(
-    kind: str,
-    device: str,
-    root: str = "/",
-    *,
-    baud: int = 9600,
-    parity: Literal["none", "even", "odd"] = "none",
-    stop_bits: int = 1,
-) -> Bus:
-    """One bus, ready for its one owner thread. root: where the device tree begins ("/" but for simulated parts).
+def open_bus(bus: Bus, root: str = "/") -> OpenBus:
+    """One bus, ready for use. root: where the device tree begins ("/" but for simulated parts).
 
     Opens nothing yet: an absent adapter shows at the first use, as NotConnected, and is tried again at each later one.
     Raises ValueError for an unknown kind.
     """
-    if kind == "i2c":
-        from drivers.buses.i2c import I2CAdapter
-
-        return I2CAdapter(device, root)
-    if kind == "serial":
-        from drivers.buses.serial_port import SerialLine
-
-        return SerialLine(device, root, baud=baud, parity=parity, stop_bits=stop_bits)
-    if kind == "onewire":
-        from drivers.buses.onewire import OneWireMaster
-
-        return OneWireMaster(device, root)
-    if kind == "gpio":
-        from drivers.buses.digital import GpioChip
-
-        return GpioChip(device, root)
-    if kind == "dht":
-        from drivers.buses.dht import DhtBoard
-
-        return DhtBoard()
-    raise ValueError(f"no bus of type {kind!r}; known: i2c, serial, onewire, gpio, dht")
+    module = _MODULES.get(bus.type)
+    if module is None:
+        raise ValueError(f"no bus of type {bus.type!r}; known: {', '.join(_MODULES)}")
+    opened: Any = importlib.import_module(f"drivers.buses.{module}").open_bus(bus, root)
+    return opened  # type: ignore[no-any-return]  # each module's own class has close()

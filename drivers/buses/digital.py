@@ -7,6 +7,7 @@ from gpiozero import DigitalInputDevice, DigitalOutputDevice, GPIOPinInUse
 
 from drivers.buses.gpio import LINES, LineFactory
 from drivers.buses.gpio_lines import Pull
+from gateway.core.driver import Bus
 from gateway.core.errors import DeviceError
 from gateway.core.quality import Reason
 
@@ -78,6 +79,11 @@ class OutputLine:
     def close(self) -> None:
         """Give the line back as it is: drive it safe before."""
         self._device.close()
+
+
+def open_bus(bus: Bus, root: str) -> "GpioChip":
+    """The chip of this node; opened at the first claim."""
+    return GpioChip(bus.device, root)
 
 
 class GpioChip:

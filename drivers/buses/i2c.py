@@ -6,12 +6,18 @@ import os
 
 from smbus2 import SMBus, i2c_msg
 
+from gateway.core.driver import Bus
 from gateway.core.errors import DeviceError, DeviceTimeout, NotConnected
 
 # What adapters say when no part acknowledges: bcm2835 and designware EREMOTEIO, others ENXIO; i2c-stub ENODEV.
 _NO_ANSWER = frozenset({errno.EREMOTEIO, errno.ENXIO, errno.ENODEV})
 # After these the adapter itself may be gone (a USB adapter unplugged): open it anew next time.
 _ADAPTER_LOST = frozenset({errno.ENODEV, errno.EBADF, errno.ESHUTDOWN, errno.EPIPE, errno.ECONNRESET})
+
+
+def open_bus(bus: Bus, root: str) -> "I2CAdapter":
+    """The adapter of this node; opened at the first transfer."""
+    return I2CAdapter(bus.device, root)
 
 
 class I2CAdapter:

@@ -4,11 +4,17 @@ import os
 import time
 from collections.abc import Callable
 
+from gateway.core.driver import Bus
 from gateway.core.errors import DeviceError, NotConnected
 
 DEVICES = "sys/bus/w1/devices"
 BULK_TRIGGER = b"trigger\n"  # the kernel compares all eight bytes
 SHARED_FOR_S = 1.0
+
+
+def open_bus(bus: Bus, root: str) -> "OneWireMaster":
+    """The kernel's first 1-Wire master."""
+    return OneWireMaster(bus.device, root)
 
 
 class OneWireMaster:

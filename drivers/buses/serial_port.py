@@ -9,6 +9,7 @@ from typing import Literal
 
 import serial
 
+from gateway.core.driver import Bus
 from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData, NotConnected
 
 # in_waiting and friends raise a bare OSError, tcsetattr a termios.error: pyserial wraps only some of them.
@@ -18,6 +19,11 @@ WRITE_TIMEOUT_S = 0.3
 SILENT_CHARACTERS = 3.5  # Modbus over Serial Line V1.02, 2.5.1.1: the pause that separates two frames
 CHARACTER_BITS = 11
 SHORTEST_SILENCE_S = 0.00175  # the same, above 19,200 baud
+
+
+def open_bus(bus: Bus, root: str) -> "SerialLine":
+    """The port of this node; opened at the first use."""
+    return SerialLine(bus.device, root, baud=bus.baud, parity=bus.parity, stop_bits=bus.stop_bits)
 
 
 class SerialLine:

@@ -285,7 +285,7 @@ class Process:
 
 
 def _open(root: str, bus: Bus) -> object:
-    return open_bus(bus.type, bus.device, root, baud=bus.baud, parity=bus.parity, stop_bits=bus.stop_bits)
+    return open_bus(bus, root)
 
 
 def _simulator(root: str) -> Simulate:

@@ -41,7 +41,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _run(paths: StatePaths, root: str) -> None:
     def open_wire(bus: Bus) -> object:
-        return open_bus(bus.type, bus.device, root, baud=bus.baud, parity=bus.parity, stop_bits=bus.stop_bits)
+        return open_bus(bus, root)
 
     load = functools.partial(snapshot.read, paths.snapshot)
     _import_libraries(load())

@@ -4,9 +4,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from gateway.core.reading import Sample
+from gateway.core.reading import Occurrence, Sample
 
-BusKind = Literal["i2c", "serial", "onewire", "gpio", "dht"]
+BusKind = Literal["i2c", "spi", "serial", "modbus_rtu", "modbus_tcp", "onewire", "iio", "gpio", "evdev", "dht", "mqtt"]
+FIELD_BUSES: frozenset[BusKind] = frozenset({"modbus_tcp", "evdev", "dht", "mqtt"})
+"""What needs the network, may hang or grabs something: only the field process opens these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bus:
+    """A wire, port or connection. device: node path ("" for kinds that have none); url: of what is on the network.
+
+    baud, parity, stop_bits: serial and modbus_rtu. username, password_file, ca: mqtt; the latter two are file names
+    inside the credentials directory. power_line: the GPIO line that feeds an I2C bus's parts, -1 for none.
+    """
+
+    name: str
+    type: BusKind
+    device: str = ""
+    baud: int = 9600
+    parity: Literal["none", "even", "odd"] = "none"
+    stop_bits: int = 1
+    url: str = ""
+    username: str = ""
+    password_file: str = ""
+    ca: str = ""
+    power_line: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +61,76 @@ def option(help: str, *, unit: str = "", low: float | None = None, high: float |
 
 
 class I2CBus(Protocol):
-    """One I2C adapter, used by its one worker thread. Every call is one transaction with repeated START."""
+    """One I2C adapter. Every call is one transaction with repeated START; calls of several threads take turns."""
 
     def transfer(self, address: int, write: bytes, read: int = 0) -> bytes:
         """Write bytes, then read `read` bytes. Raises NotConnected, DeviceTimeout or DeviceError."""
+        ...
+
+
+class SpiBus(Protocol):
+    """One chip select of an SPI controller, so one part."""
+
+    def transfer(self, data: bytes, *, mode: int, speed_hz: int) -> bytes:
+        """Clock out `data` with chip select held; returns as many bytes. Raises NotConnected or DeviceError."""
+        ...
+
+
+class ModbusBus(Protocol):
+    """Modbus units behind one RTU line or one TCP connection. Calls of several threads take turns."""
+
+    def request(self, unit: int, pdu: bytes, timeout_s: float = 0.5) -> bytes:
+        """The reply's PDU (function code and data, no address, no CRC).
+
+        Raises DeviceTimeout (silence), InvalidData (CRC, a foreign unit, function or length), NotConnected, and
+        DeviceError for an exception reply.
+        """
+        ...
+
+
+class IndustrialIo(Protocol):
+    """The kernel's IIO devices in sysfs."""
+
+    def read(self, device: str, attribute: str) -> str:
+        """The text of an attribute of the device with this name. Raises NotConnected, DeviceTimeout, DeviceError."""
+        ...
+
+
+class KeyEvents(Protocol):
+    """A keyboard-like input device, grabbed so that its keys reach nobody else."""
+
+    def keys(self, timeout_s: float) -> list[tuple[int, bool]]:
+        """(key code, pressed) in order; waits up to `timeout_s` for the first. Raises NotConnected."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What came on a topic. time_ns: CLOCK_BOOTTIME of its arrival. retained: the broker kept it, of unknown age."""
+
+    topic: str
+    payload: bytes
+    time_ns: int
+    retained: bool
+
+
+class Subscription(Protocol):
+    """One device's topics on a broker."""
+
+    def next(self, timeout_s: float) -> Message | None:
+        """The oldest message not handed out yet; None after `timeout_s`. Raises NotConnected with the broker's word."""
+        ...
+
+    def close(self) -> None:
+        """Unsubscribe; a waiting `next` returns None."""
+        ...
+
+
+class MqttBus(Protocol):
+    """A local broker to which devices of the network publish."""
+
+    def subscribe(self, topics: Sequence[str], username: str = "", password_file: str = "") -> Subscription:
+        """Messages of these topics from now on, under the bus's credentials or the device's own."""
         ...
 
 
@@ -113,6 +202,18 @@ class DigitalOutput(Protocol):
         ...
 
 
+class AnalogOutput(Protocol):
+    """An output of 0 to 100 %. Only the output guard calls these."""
+
+    def drive(self, level_pct: float) -> None:
+        """Set the level."""
+        ...
+
+    def level(self) -> float:
+        """Read it back, in percent."""
+        ...
+
+
 class DigitalLines(Protocol):
     """The bus kind `gpio`: one chip, whose lines are claimed one by one. Raises NotConnected when a claim fails."""
 
@@ -134,8 +235,11 @@ class DigitalLines(Protocol):
 class Driver(Protocol):
     """A device that is polled. One thread at a time calls it: its bus's worker."""
 
-    def read(self) -> Sequence[Sample]:
-        """Every channel, measured now. Raises DeviceError; never a stale value as new."""
+    def read(self) -> Sequence[Sample | Occurrence]:
+        """Every channel, measured now, and what happened since the last read. Raises DeviceError.
+
+        Never a stale value as new.
+        """
         ...
 
 
@@ -144,10 +248,13 @@ class Spec:
     """One description of a part: configuration, documentation, contract test and claims all come from here.
 
     open: (bus, options) → Driver for a polled part, → DigitalInput for direction "input";
-    (bus, options, safe) → DigitalOutput for "output".
+    (bus, options, safe) → DigitalOutput or AnalogOutput for "output".
     channels: options → the channels in the order `read` returns them.
     claims: options → what no second device may use, e.g. ("address 0x44",); a bus name is put in front.
-    process: "field" for what may hang or grabs signals. deadline_s: how long one read may take.
+    also_on: other kinds of bus that `open` takes. process: "field" for what needs what control must not have.
+    deadline_s: how long one read may take; a function of the options where they decide.
+    undetected: the simulator's faults that no bytes on the wire can show (no checksum); a wrong value then stays
+    within the channels' limits, and the page says so. The values of `frozen` and `drift` look right for every part.
     """
 
     name: str
@@ -159,9 +266,28 @@ class Spec:
     claims: Callable[[Any], tuple[str, ...]]
     sample: str  # YAML of one entry under `devices:` or `outputs:`
     datasheet: str
+    also_on: tuple[BusKind, ...] = ()
     direction: Literal["polled", "input", "output"] = "polled"
     process: Literal["control", "field"] = "control"
-    deadline_s: float = 1.0
+    deadline_s: float | Callable[[Any], float] = 1.0
     min_every_s: float = 0.1
+    wiring: str = ""  # pins, supply, pull-ups and terminations, as sentences
+    overlay: str = ""  # lines of the Pi's config.txt
+    accuracy: str = ""
+    conversion: str = ""  # how long a measurement takes, and what repeats or limits it
     faults: str = ""  # what each fault looks like, in one paragraph
+    undetected: tuple[str, ...] = ()
     verified: Literal["fake", "bench", "field"] = "fake"
+
+    @property
+    def buses(self) -> tuple[BusKind, ...]:
+        """The kinds of bus it can be wired to, the usual one first."""
+        return (self.bus, *self.also_on)
+
+    def process_on(self, kind: BusKind) -> Literal["control", "field"]:
+        """The process that reads it on this kind of bus."""
+        return "field" if kind in FIELD_BUSES else self.process
+
+    def deadline_of(self, options: Any) -> float:
+        """Seconds that one read may take with these options."""
+        return self.deadline_s(options) if callable(self.deadline_s) else self.deadline_s

@@ -1,5 +1,6 @@
 """What was seen: a driver's `Sample` and the poller's `Reading`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.core.quality import Quality, Reason
@@ -17,6 +18,17 @@ class Sample:
     channel: str
     value: Value
     reason: Reason = Reason.GOOD  # Good… or Uncertain…; a bad value is raised, not returned
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """Something that happened once at a device, such as a scan: never repeated, never sampled away.
+
+    It becomes an event about the device; `what` is its verb, e.g. "scanned". data: JSON-ready.
+    """
+
+    what: str
+    data: Mapping[str, str | float | bool]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from gateway.core.clock import Clock
 from gateway.core.driver import Driver
 from gateway.core.errors import DeviceError, DeviceTimeout
 from gateway.core.quality import Reason
-from gateway.core.reading import Sample
+from gateway.core.reading import Occurrence, Sample
 from gateway.local.schedule import Breaker, Schedule
 
 CHECK_S = 0.05
@@ -35,6 +35,7 @@ class Outcome:
     samples: tuple[Sample, ...] | None
     reason: Reason = Reason.GOOD
     detail: str = ""
+    occurrences: tuple[Occurrence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,10 @@ class BusWorker:
             if state.driver is None:
                 state.driver = poll.device.open()
             begin_ns = self._clock.now_ns()
-            return Outcome(name, begin_ns, tuple(state.driver.read())), None
+            seen = state.driver.read()
+            samples = tuple(each for each in seen if isinstance(each, Sample))
+            occurrences = tuple(each for each in seen if isinstance(each, Occurrence))
+            return Outcome(name, begin_ns, samples, occurrences=occurrences), None
         except DeviceError as error:
             reason, detail, unexpected = error.reason, str(error), None
         except OSError as error:

@@ -61,7 +61,7 @@ def members(hint: Any) -> tuple[Any, ...]:
 def _key(described: "dataclasses.Field[Any]", hint: Any) -> Key:
     metadata = described.metadata
     has_default = described.default is not dataclasses.MISSING or described.default_factory is not dataclasses.MISSING
-    is_line = described.name == "line" and int in members(hint)
+    is_line = (described.name == "line" or described.name.endswith("_line")) and int in members(hint)
     unit = metadata.get("unit", "") or (GPIO if is_line else "")
     low, high = metadata.get("low"), metadata.get("high")
     if unit == GPIO:

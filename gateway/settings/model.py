@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gateway.core.driver import Channel
+from gateway.core.driver import Bus, Channel
 from gateway.core.output import OutputPolicy
 from gateway.settings.keys import word
 from rules.definition import Rulebook
+
+__all__ = ["Access", "Bus", "Cloud", "Configuration", "Device", "Output", "Site", "Store"]
 
 _ID = r"[a-z0-9-]{1,32}"
 _ID_HELP = "1 to 32 of a-z, 0-9 and -"
@@ -24,18 +26,6 @@ class Site:
     timezone: str = word("e.g. Asia/Seoul", default="UTC")
     language: Literal["en", "ko"] = word("of the messages people see", default="en")
     jurisdiction: Literal["", "KR", "US-FDA", "US-NYC", "UK", "EU", "FI", "AU"] = word("whose rules apply", default="")
-
-
-@dataclass(frozen=True, slots=True)
-class Bus:
-    """A wire or port. device: node path ("" for kinds that have none). baud, parity, stop_bits: serial only."""
-
-    name: str
-    type: Literal["i2c", "serial", "onewire", "gpio", "dht"]
-    device: str = ""
-    baud: int = 9600
-    parity: Literal["none", "even", "odd"] = "none"
-    stop_bits: int = 1
 
 
 @dataclass(frozen=True, slots=True)

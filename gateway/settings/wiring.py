@@ -1,5 +1,6 @@
 """The `buses`, `devices` and `outputs` of a site: which part hangs on which wire, and that no two claim the same."""
 
+import dataclasses
 import re
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -19,8 +20,24 @@ T = TypeVar("T", DeviceEntry, OutputEntry)
 
 HEADER = "/dev/gpiochip0"
 _DEFAULT_GPIO = Bus("gpio", "gpio", HEADER)
-_NEEDS_DEVICE = {"i2c": "/dev/i2c-1", "serial": "/dev/serial/by-id/…"}
-_SERIAL_KEYS = ("baud", "parity", "stop_bits")
+_BY_ID = "/dev/serial/by-id/…"
+# kind → (the key it can't do without, an example), and the other keys that mean something
+_MANDATORY = {
+    "i2c": ("device", "/dev/i2c-1"),
+    "spi": ("device", "/dev/spidev0.0"),
+    "serial": ("device", _BY_ID),
+    "modbus_rtu": ("device", _BY_ID),
+    "evdev": ("device", "/dev/input/by-id/…-event-kbd"),
+    "modbus_tcp": ("url", "tcp://192.168.1.50:502"),
+    "mqtt": ("url", "mqtt://127.0.0.1:1883"),
+}
+_MEANINGFUL = {
+    "i2c": ("power",),
+    "serial": ("baud", "parity", "stop_bits"),
+    "modbus_rtu": ("baud", "parity", "stop_bits"),
+    "gpio": ("device",),
+    "mqtt": ("username", "password_file", "ca"),
+}
 
 
 class Catalogue(Protocol):
@@ -72,6 +89,7 @@ class _Part(Entry[T]):
     spec: Spec
     bus: Bus
     options: dict[str, Any]
+    made: Any  # the same as an instance of the driver's Options
     channels: tuple[Channel, ...]
 
 
@@ -95,10 +113,13 @@ class Wirer:
             self._broken_buses.add(named.name)
             return
         device = entry.device or (HEADER if entry.type == "gpio" else "")
-        path = device or ("the kernel's 1-Wire bus" if entry.type == "onewire" else "")
+        path = device or entry.url or {"onewire": "the kernel's 1-Wire bus", "iio": "the kernel's IIO"}.get(entry.type)
         if path:
             self._claims.take("device nodes", path, f"bus {named.name!r}", named.place)
-        self.wiring.buses[named.name] = Bus(named.name, entry.type, device, entry.baud, entry.parity, entry.stop_bits)
+        if entry.power_line >= 0:
+            self._claims.take(HEADER, f"line GPIO{entry.power_line}", f"bus {named.name!r}", named.place)
+        values = {each.name: getattr(entry, each.name) for each in dataclasses.fields(entry)}
+        self.wiring.buses[named.name] = Bus(named.name, **{**values, "device": device})
 
     def device(self, named: Named) -> None:
         """Take one entry of `devices`."""
@@ -132,21 +153,14 @@ class Wirer:
 
     def _fits_kind(self, named: Named, entry: BusEntry) -> bool:
         before = len(self._problems)
-        example = _NEEDS_DEVICE.get(entry.type)
-        if example and not entry.device:
-            self._problems.add(
-                named.place,
-                f"bus {named.name!r} of type {entry.type} lacks the key 'device'",
-                f"add it, e.g. {example}",
-            )
-        if entry.device and entry.type in ("onewire", "dht"):
-            what = f"bus {named.name!r} of type {entry.type} has no device node"
-            self._problems.add(named.node.at("device"), what, "remove the key 'device'")
-        for key in _SERIAL_KEYS:
-            if key in named.node.items and entry.type != "serial":
-                self._problems.add(
-                    named.node.at(key), f"{key!r} means nothing on a bus of type {entry.type}", "remove it"
-                )
+        mandatory, example = _MANDATORY.get(entry.type, ("type", ""))
+        if mandatory not in named.node.items:
+            what = f"bus {named.name!r} of type {entry.type} lacks the key {mandatory!r}"
+            self._problems.add(named.place, what, f"add it, e.g. {example}")
+        for key in named.node.items:
+            if key not in ("type", mandatory, *_MEANINGFUL.get(entry.type, ())):
+                what = f"{key!r} means nothing on a bus of type {entry.type}"
+                self._problems.add(named.node.at(key), what, "remove it")
         return len(self._problems) == before
 
     def _part(self, named: Named, kind: type[T], what: str) -> "_Part[T] | None":
@@ -177,7 +191,7 @@ class Wirer:
             return None
         for claim in claims:
             self._claims.take(_scope(bus), claim, f"{named.name!r}", named.place, on=f" on bus {bus.name!r}")
-        return _Part(named.name, data, named.node, named.place, spec, bus, options, channels)
+        return _Part(named.name, data, named.node, named.place, spec, bus, options, made, channels)
 
     def _claim_name(self, named: Named, what: str) -> None:
         first = self._places.setdefault(named.name, named.place)
@@ -209,23 +223,24 @@ class Wirer:
         bus = self.wiring.buses.get(node.text)
         if bus is None:
             self._problems.unknown(node.place, "bus", node.text, self.wiring.buses)
-        elif bus.type != spec.bus:
-            what = f"bus {bus.name!r} is of type {bus.type}, and a {spec.name} needs {spec.bus}"
-            right = [each.name for each in self.wiring.buses.values() if each.type == spec.bus]
+        elif bus.type not in spec.buses:
+            what = f"bus {bus.name!r} is of type {bus.type}, and a {spec.name} needs {' or '.join(spec.buses)}"
+            right = [each.name for each in self.wiring.buses.values() if each.type in spec.buses]
             self._problems.add(node.place, what, f"name one of that type (there: {', '.join(right) or 'none'})")
             bus = None
         return bus
 
     def _only_bus(self, spec: Spec, named: Named) -> Bus | None:
-        fitting = [bus for bus in self.wiring.buses.values() if bus.type == spec.bus]
+        fitting = [bus for bus in self.wiring.buses.values() if bus.type in spec.buses]
         if len(fitting) == 1:
             return fitting[0]
         if spec.bus == "gpio" and not fitting and _DEFAULT_GPIO.name not in self.wiring.buses:
             return self.wiring.buses.setdefault(_DEFAULT_GPIO.name, _DEFAULT_GPIO)
         if not fitting and self._broken_buses:
             return None  # the bus that was meant may be the broken one
-        what = f"{named.name!r} names no bus, and there are {len(fitting)} of type {spec.bus}"
-        cure = f"add 'bus: {fitting[0].name}' or another" if fitting else f"add a bus of type {spec.bus} under 'buses'"
+        kinds = " or ".join(spec.buses)
+        what = f"{named.name!r} names no bus, and there are {len(fitting)} of type {kinds}"
+        cure = f"add 'bus: {fitting[0].name}' or another" if fitting else f"add a bus of type {kinds} under 'buses'"
         self._problems.add(named.place, what, cure)
         return None
 
@@ -242,19 +257,20 @@ class Wirer:
             name=part.name,
             driver=part.spec.name,
             bus=part.bus.name,
-            process=part.spec.process,
+            process=part.spec.process_on(part.bus.type),
             direction="input" if is_input else "polled",
             every_s=part.data.every_s or 0.0,
-            deadline_s=0.0 if is_input else part.data.deadline_s or part.spec.deadline_s,
+            deadline_s=0.0 if is_input else part.data.deadline_s or part.spec.deadline_of(part.made),
             options=part.options,
             channels=part.channels,
             offsets=offsets,
         )
 
     def _check_process(self, part: "_Part[DeviceEntry]") -> None:
-        process = self._process_of_bus.setdefault(part.bus.name, part.spec.process)
-        if process != part.spec.process:
-            what = f"{part.name!r} belongs to process {part.spec.process}, but bus {part.bus.name!r} to {process}"
+        own = part.spec.process_on(part.bus.type)
+        process = self._process_of_bus.setdefault(part.bus.name, own)
+        if process != own:
+            what = f"{part.name!r} belongs to process {own}, but bus {part.bus.name!r} to {process}"
             self._problems.add(part.place, what, "wire it to a bus of its own")
 
     def _check_channels(self, part: "_Part[DeviceEntry]") -> None:
@@ -282,7 +298,7 @@ class Wirer:
 
     def _as_output(self, part: "_Part[OutputEntry]") -> Output | None:
         data = part.data
-        if part.spec.process != "control":
+        if part.spec.process_on(part.bus.type) != "control":
             self._problems.add(part.place, f"a {part.spec.name} runs outside control", "only control may drive outputs")
             return None
         if 0 < data.max_on_s < data.min_on_s:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from gateway.core.driver import BusKind
 from gateway.settings.keys import word
 
 NAME = r"[a-z][a-z0-9_]{0,31}"
 NAME_HELP = "a name is a small letter, then up to 31 small letters, digits and _"
 
-BusType = Literal["i2c", "serial", "onewire", "gpio", "dht"]
 InterlockPriority = Literal["estop", "life_safety", "equipment_trip", "permissive"]
 RulePriority = Literal["rule_high", "rule", "occupancy"]
 _BAD_INPUT = r"(trip|off|on|hold\(.+\))"
@@ -19,13 +19,25 @@ _DAY_S = 86400.0
 class BusEntry:
     """A wire or port."""
 
-    type: BusType = word("i2c, serial, onewire, gpio or dht")
+    type: BusKind = word("the kind of bus")
     device: str = word(
         "path of the device node, e.g. /dev/i2c-1", default="", pattern=r"/dev(/[A-Za-z0-9_:+@-][A-Za-z0-9_.:+@-]*)+"
     )
-    baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = word("serial: bits per second", default=9600)
-    parity: Literal["none", "even", "odd"] = word("serial: parity bit", default="none")
-    stop_bits: Literal[1, 2] = word("serial: stop bits", default=1)
+    baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = word(
+        "serial, modbus_rtu: bits per second", default=9600
+    )
+    parity: Literal["none", "even", "odd"] = word("serial, modbus_rtu: parity bit", default="none")
+    stop_bits: Literal[1, 2] = word("serial, modbus_rtu: stop bits", default=1)
+    url: str = word(
+        "modbus_tcp: tcp://host:502; mqtt: mqtt://host:1883 or mqtts://host:8883",
+        default="",
+        pattern=r"(tcp|mqtts?)://[A-Za-z0-9.\-]+(:[0-9]{1,5})?",
+    )
+    username: str = word("mqtt: the broker's user name", default="")
+    password_file: str = word("mqtt: a file name inside the credentials directory", default="")
+    ca: str = word("mqtt: a file name inside the credentials directory", default="")
+    power_line: int = word("i2c: the GPIO line that feeds its parts, cut for a moment when it hangs", name="power",
+                           unit="gpio", default=-1)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

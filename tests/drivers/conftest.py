@@ -16,6 +16,7 @@ from drivers.pages import sample_options
 from fake_hw import client
 from fake_hw.inject import install
 from fake_hw.simulator import Simulator
+from gateway.core.driver import Bus
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def device(kitchen: Simulator) -> Iterator[Callable[..., Any]]:
 
     def make(driver: str, **changes: Any) -> Any:
         spec = registry.load(driver)
-        bus = open_bus(spec.bus, SCALES if driver == "scale" else DEVICES[spec.bus], kitchen.root)
+        bus = open_bus(Bus("bus", spec.bus, SCALES if driver == "scale" else DEVICES[spec.bus]), kitchen.root)
         opened.append(bus)
         sample = sample_options(spec)
         return spec.open(bus, type(sample)(**{**{n: getattr(sample, n) for n in sample.__slots__}, **changes}))

@@ -1,0 +1,1 @@
+"""Pure decoding that several parts share: checksummed words, register layouts, transmitter scaling. No I/O."""
