@@ -37,7 +37,8 @@ class Channel:
     """One quantity a device measures. unit: UCUM code, "" for a two-state channel (its values are bool).
 
     low, high: what the part can measure; outside it a reading becomes UncertainEngineeringUnitsExceeded.
-    digits: decimals worth keeping (the part's resolution).
+    digits: decimals worth keeping (the part's resolution). max_per_s: the fastest change that is believed, per second,
+    for parts whose bytes have no checksum; a faster one is UncertainSensorNotAccurate until the next values confirm it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Channel:
     low: float = float("-inf")
     high: float = float("inf")
     digits: int = 3
+    max_per_s: float = float("inf")
 
     @property
     def is_binary(self) -> bool:

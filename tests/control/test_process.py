@@ -137,7 +137,7 @@ def test_it_reads_everything_decides_and_holds_nothing_it_must_not(site: Site) -
     assert health["forbidden_modules"] == []
     maps = Path(f"/proc/{process.pid}/maps").read_text()
     assert not any(library in maps for library in ("_ssl", "libssl", "_sqlite3", "libsqlite", "_yaml"))
-    wait_for("the answer why", lambda: site.ask("why", target="walkin_light"))  # the ring's thread notes it after the wire
+    wait_for("the answer why", lambda: site.ask("why", target="walkin_light"))
     assert site.ask("why", target="walkin_light")[0]["data"]["value"] is True
     assert all(health["buses"][bus] for bus in ("sensors", "probes", "meters", "scales", "header"))
 
