@@ -7,6 +7,7 @@ import select
 import sys
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 
 Callback = Callable[[], None]
@@ -32,7 +33,7 @@ class Timer:
 
 
 class Loop:
-    """Runs callbacks when a descriptor is readable or a time has come. Not thread-safe but for `stop`."""
+    """Runs callbacks when a descriptor is readable or a time has come. Not thread-safe but for `soon` and `stop`."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -40,6 +41,8 @@ class Loop:
         self._timers: list[tuple[int, int, Timer]] = []
         self._order = itertools.count()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._soon: deque[Callback] = deque()
+        self._stopping = False
         self._epoll.register(self._wake, select.EPOLLIN)
 
     def watch(self, descriptor: int, callback: Callback) -> None:
@@ -69,15 +72,22 @@ class Loop:
 
     def stop(self) -> None:
         """End `run` soon. From any thread or signal handler."""
-        if self._wake >= 0:  # it stays open until `run` has read what is written here
-            os.eventfd_write(self._wake, 1)
+        self._stopping = True
+        self._awake()
+
+    def soon(self, callback: Callback) -> None:
+        """Call back once in `run`'s thread. From any thread."""
+        self._soon.append(callback)
+        self._awake()
 
     def run(self) -> None:
         """Serve until `stop`. A callback that raises is reported on stderr and the rest go on."""
-        while True:
+        while not self._stopping:
             for descriptor, _ in self._epoll.poll(self._wait_s()):
                 if descriptor == self._wake:
-                    return
+                    os.eventfd_read(self._wake)
+                    self._run_soon()
+                    continue
                 reader = self._readers.get(descriptor)
                 if reader is not None:
                     _guarded(reader)
@@ -88,6 +98,14 @@ class Loop:
         self._epoll.close()
         wake, self._wake = self._wake, -1
         os.close(wake)
+
+    def _awake(self) -> None:
+        if self._wake >= 0:  # it stays open until `run` has read what is written here
+            os.eventfd_write(self._wake, 1)
+
+    def _run_soon(self) -> None:
+        while self._soon and not self._stopping:
+            _guarded(self._soon.popleft())
 
     def _wait_s(self) -> float:
         if not self._timers:

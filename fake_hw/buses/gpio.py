@@ -5,11 +5,16 @@ import errno
 import socket
 import struct
 import time
+from typing import TYPE_CHECKING
 
 from fake_hw.buses import gpio_abi as abi
 from fake_hw.buses.endpoint import Endpoint, Peer
 from fake_hw.buses.lines import Lines
+from fake_hw.faults import Condition
 from fake_hw.loop import Loop, Timer
+
+if TYPE_CHECKING:
+    from fake_hw.machine import Machine
 
 _CODE = struct.Struct("<I")
 CLOSE = 0  # no ioctl: the wrapper of os.close announces it, so that a line is free when close() returns
@@ -174,15 +179,35 @@ class Request:
         held.stable = lines.level(held.offset)
 
 
+def create(machine: "Machine", device: str) -> "GpioChip":
+    """The header's chip; its condition has the node's path as its name."""
+    condition = machine.condition(device)
+    return GpioChip(machine.loop, machine.path(device), machine.lines, strict=machine.strict, condition=condition)
+
+
 class GpioChip:
     """`/dev/gpiochip0` of a Raspberry Pi 4. strict: a released output falls back to an input (upstream's behaviour)."""
 
-    def __init__(self, loop: Loop, path: str, lines: Lines, *, strict: bool) -> None:
+    def __init__(
+        self, loop: Loop, path: str, lines: Lines, *, strict: bool, condition: Condition | None = None
+    ) -> None:
         self.loop = loop
         self.lines = lines
         self._strict = strict
+        self._condition = condition
         self._holders: dict[int, HeldLine] = {}
         self.endpoint = Endpoint(loop, path, self._serve)
+
+    def sync(self) -> None:
+        """Follow the chip's plug."""
+        if self._condition is None or self._condition.plugged:
+            self.endpoint.present()
+        else:
+            self.withdraw()
+
+    def vanish(self) -> None:
+        """Take the node away."""
+        self.withdraw()
 
     def withdraw(self) -> None:
         """The chip leaves the machine: nobody holds its lines any more."""

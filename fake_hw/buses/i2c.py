@@ -5,11 +5,14 @@ import random
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fake_hw.buses.endpoint import Endpoint, Peer
 from fake_hw.faults import Condition
 from fake_hw.loop import Loop
+
+if TYPE_CHECKING:
+    from fake_hw.machine import Machine
 
 _MESSAGE = struct.Struct("<HHH")  # address, flags, length; the bytes of a write follow
 _READ = 0x0001
@@ -61,6 +64,11 @@ def parse(packet: bytes) -> Iterator[Message]:
         yield Message(address, is_read, length, data)
 
 
+def create(machine: "Machine", device: str) -> "I2CAdapter":
+    """The adapter behind this node; its condition has the node's path as its name."""
+    return I2CAdapter(machine.loop, machine.path(device), machine.condition(device), machine.chance)
+
+
 class I2CAdapter:
     """The bus: finds the addressed part, applies its fault, answers with the kernel's errno."""
 
@@ -74,6 +82,14 @@ class I2CAdapter:
     def attach(self, address: int, part: Part, condition: Condition) -> None:
         """Solder a part to the bus at a 7-bit address."""
         self._parts[address] = (part, condition)
+
+    def part(self, address: int) -> Part | None:
+        """The part at an address: several devices may share one, such as the inputs of a converter."""
+        return self._parts.get(address, (None, None))[0]
+
+    def vanish(self) -> None:
+        """Take the node away."""
+        self.endpoint.withdraw()
 
     def sync(self) -> None:
         """Follow the adapter's plug."""

@@ -5,10 +5,15 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fake_hw.faults import Condition
 
+if TYPE_CHECKING:
+    from fake_hw.machine import Machine
+
 _MASTER = "w1_bus_master1"
+CONVERSION_S = 0.5
 
 
 @dataclass(slots=True)
@@ -18,6 +23,16 @@ class Slave:
     rom: str
     condition: Condition
     texts: Callable[[], tuple[str, str]]
+
+
+def create(machine: "Machine", device: str) -> "OneWireBus":
+    """The kernel's 1-Wire tree, without a probe yet; its condition is called "onewire"."""
+    del device  # there is one master
+    bus = OneWireBus(machine.root, [], machine.condition("onewire"))
+    bus.start()
+    machine.loop.every(CONVERSION_S, bus.refresh)
+    machine.steps.append(bus.poll_trigger)
+    return bus
 
 
 class OneWireBus:
@@ -49,6 +64,18 @@ class OneWireBus:
             self._refresh(slave)
         names = "".join(f"{slave.rom}\n" for slave in self._slaves if _answers(slave))
         self._put(os.path.join(self._devices, _MASTER, "w1_master_slaves"), names or "not found.\n")
+
+    def attach(self, slave: Slave) -> None:
+        """Put a probe on the bus."""
+        self._slaves.append(slave)
+
+    def sync(self) -> None:
+        """Show at once what was plugged, unplugged or broken: files do not wait for the next conversion."""
+        self.refresh()
+
+    def vanish(self) -> None:
+        """Take the tree away."""
+        shutil.rmtree(self._devices, ignore_errors=True)
 
     def poll_trigger(self) -> None:
         """A program that wrote `trigger` gets a conversion now; 1: results are there and were not read."""

@@ -7,10 +7,20 @@ import struct
 import termios
 import tty
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from fake_hw.faults import Condition
 from fake_hw.loop import Loop
 
+if TYPE_CHECKING:
+    from fake_hw.machine import Machine
+
 _QUEUE_MAX = 512  # unread bytes after which a port that nobody reads is emptied, as one that nobody has opened is
+
+
+def create(machine: "Machine", device: str) -> "PtyPort":
+    """The port of this node, with nothing on its wire yet."""
+    return PtyPort(machine.loop, machine.path(device), lambda _: None)
 
 
 class PtyPort:
@@ -21,6 +31,19 @@ class PtyPort:
         self._link = link
         self._received = received
         self._master = self._slave = -1
+        self._condition: Condition | None = None
+
+    def attach(self, condition: Condition, received: Callable[[bytes], None] = lambda _: None) -> None:
+        """Wire a part; unplugging it pulls the adapter."""
+        self._condition, self._received = condition, received
+
+    def sync(self) -> None:
+        """Follow the plug."""
+        self.set_plugged(self._condition is None or self._condition.plugged)
+
+    def vanish(self) -> None:
+        """Pull the adapter out."""
+        self.set_plugged(False)
 
     def set_plugged(self, plugged: bool) -> None:
         """Put the adapter in (a new terminal behind the same link) or pull it out."""

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from fake_hw.buses.i2c import Nack
-from fake_hw.faults import Probe
+from fake_hw.faults import BUS_FAULTS, VALUE_FAULTS, Probe
+from fake_hw.machine import FakePart, Machine, Quantity, Wiring
 from fake_hw.parts.crc import sensirion
 
 # command → conversion time in seconds (datasheet table 5, maxima; heater pulses with their high-precision reading)
@@ -79,3 +80,21 @@ def _words(*words: int) -> bytes:
         frame += pair
         frame.append(sensirion(pair))
     return bytes(frame)
+
+
+def _place(machine: Machine, name: str, wiring: Wiring) -> None:
+    condition = machine.condition(name, PART.faults)
+    probes = machine.probes(name, PART, wiring, condition)
+    part = Sht4x(machine.clock, probes["temperature"], probes["humidity"], serial=0x0F4E2A11)
+    machine.bus(wiring.kind, wiring.device).attach(wiring.options["address"], part, condition)
+
+
+PART = FakePart(
+    name="sht4x",
+    quantities=lambda _wiring: {
+        "temperature": Quantity(21.0, noise=0.02, drift_per_s=0.1, tolerance=0.12),
+        "humidity": Quantity(45.0, noise=0.1, drift_per_s=0.1, tolerance=0.6),
+    },
+    faults=BUS_FAULTS | VALUE_FAULTS,
+    place=_place,
+)
