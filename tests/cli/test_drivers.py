@@ -1,0 +1,56 @@
+"""`gateway drivers`: what an installer needs to wire a part."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers import registry
+from gateway.settings.compiler import compile_files
+
+Gateway = Callable[..., Any]
+HEAD = "version: 1\nsite: {id: demo}\n"
+
+
+def test_the_list_names_every_part(gateway: Gateway) -> None:
+    """A row per driver: its name, what it is, where it hangs, how far it is proven."""
+    lines = gateway("drivers").out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list(registry.known())
+    assert "Sensirion SHT4x" in next(line for line in lines if line.startswith("sht4x"))
+
+
+@pytest.mark.parametrize("name", registry.known())
+def test_a_page_has_what_an_installer_asks(gateway: Gateway, name: str) -> None:
+    """Wiring, options, channels, faults: no page lacks one."""
+    page = gateway("drivers", name).out
+    for heading in ("## Wiring", "## Options", "## Channels", "## Faults"):
+        assert f"\n{heading}" in page
+
+
+@pytest.mark.parametrize("name", registry.known())
+def test_every_sample_is_a_site_that_compiles(gateway: Gateway, name: str, tmp_path: Path) -> None:
+    """What `--sample` prints can be pasted: with a head it is a valid site file."""
+    site = tmp_path / "site.yaml"
+    site.write_text(HEAD + gateway("drivers", "--sample", name).out, encoding="utf-8")
+    configuration = compile_files(site)
+    assert [each.driver for each in (*configuration.devices, *configuration.outputs)] == [name]
+
+
+def test_json_tells_the_same(gateway: Gateway) -> None:
+    """Programs get the page's content as data."""
+    (row,) = [row for row in gateway("drivers", "--json").json if row["driver"] == "sht4x"]
+    assert row == gateway("drivers", "sht4x", "--json").json
+    assert row["buses"] == ["i2c"]
+    assert [channel["channel"] for channel in row["channels"]] == ["temperature", "humidity"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(("drivers", "sht4"), "did you mean sht4x?"), (("drivers", "zz"), "known: "), (("drivers", "--sample"), "e.g.")],
+)
+def test_a_wrong_name_gets_its_cure(gateway: Gateway, words: tuple[str, ...], message: str) -> None:
+    """Nothing on stdout, what to type on stderr, exit code 1."""
+    answer = gateway(*words)
+    assert (answer.code, answer.out) == (1, "")
+    assert message in answer.err
