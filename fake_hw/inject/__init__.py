@@ -25,6 +25,7 @@ from fake_hw.node import connect
 _GPIO_GET_LINE = 0xC250B407
 _GPIO_TYPE = 0xB4
 _I2C_TYPE = 0x07
+_SPI_TYPE = 0x6B
 _CLOSE = 0
 _FD_AT = 588  # offset of `fd` in struct gpio_v2_line_request
 _ANSWER = 65536
@@ -33,7 +34,7 @@ _ANSWER = 65536
 class Node:
     """One opened descriptor: the connection that answers its ioctls and what the driver remembers of it."""
 
-    __slots__ = ("address", "connection", "inode", "lock", "path")
+    __slots__ = ("address", "connection", "inode", "lock", "path", "spi_bits", "spi_mode", "spi_speed_hz")
 
     def __init__(self, path: str, descriptor: int, connection: socket.socket) -> None:
         self.path = path
@@ -41,6 +42,7 @@ class Node:
         self.inode = os.fstat(descriptor).st_ino
         self.lock = _thread.allocate_lock()
         self.address = 0  # I2C_SLAVE
+        self.spi_mode, self.spi_bits, self.spi_speed_hz = 0, 8, 125_000_000
 
     def ask(self, packet: bytes) -> tuple[bytes, list[int]]:
         """One question and its answer: (bytes written back, descriptors). Raises OSError with the chip's errno."""
@@ -121,6 +123,11 @@ class Machine:
             from fake_hw.inject import i2c
 
             return i2c.ioctl(node, request, argument)
+        if kind == _SPI_TYPE:
+            from fake_hw.inject import spi
+
+            answer = spi.ioctl(node, request & 0xFFFFFFFF, argument)
+            return answer if isinstance(answer, int) else _handed_back(argument, answer, mutate_flag)
         if kind == _GPIO_TYPE:
             return self._gpio(node, request & 0xFFFFFFFF, argument, mutate_flag)
         raise _os_error(errno.ENOTTY)
@@ -162,10 +169,7 @@ class Machine:
         payload = bytes(argument)
         packet = struct.pack("<I", request) + payload
         answer = self._claim(node, packet) if request == _GPIO_GET_LINE else node.ask(packet)[0]
-        if not mutate or memoryview(argument).readonly:
-            return answer
-        _write_back(argument, answer)
-        return 0
+        return _handed_back(argument, answer, mutate)
 
     def _claim(self, chip: Node, packet: bytes) -> bytes:
         """Open a connection of its own for the request; its descriptor is the socket that carries the events."""
@@ -199,6 +203,14 @@ class _Blinka(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         from fake_hw.inject import blinka
 
         blinka.fill(module, self._root)
+
+
+def _handed_back(argument: Any, answer: bytes, mutate: bool) -> Any:
+    """What fcntl.ioctl does with an answer: into the caller's buffer, or returned when that can't be changed."""
+    if not mutate or memoryview(argument).readonly:
+        return answer
+    _write_back(argument, answer)
+    return 0
 
 
 def _write_back(argument: Any, answer: bytes) -> None:
