@@ -107,13 +107,11 @@ class Commands:
     def _unplug(self, words: list[str]) -> str:
         condition = self._device(words, "unplug")
         condition.plugged = False
-        self._renew()
         return f"{condition.name} is unplugged"
 
     def _plug(self, words: list[str]) -> str:
         condition = self._device(words, "plug")
         condition.plugged = True
-        self._renew()
         return f"{condition.name} is plugged in"
 
     def _fault(self, words: list[str]) -> str:
@@ -124,11 +122,9 @@ class Commands:
         if kind == "none":
             self._simulator.conditions[name].heal()
             condition.heal()
-            self._renew()
             return f"{name} is healthy"
         seconds = _number(words[3], low=0.0) if len(words) == 4 else float("inf")
         condition.inflict(kind, seconds)
-        self._renew()
         where = "" if condition.name == name else f" (of {condition.name}, so of everything on it)"
         return f"{name}: {kind}{where}" + (f" for {seconds:g} s" if len(words) == 4 else "")
 
@@ -144,7 +140,6 @@ class Commands:
     def _set(self, words: list[str]) -> str:
         name, value = _quantity(words, "set")
         write(self._kitchen, name, _number(value))
-        self._renew()
         return f"{name} = {value}"
 
     def _hold(self, words: list[str]) -> str:
@@ -154,7 +149,6 @@ class Commands:
             return f"{name} follows the physics again"
         self._kitchen.held[name] = _number(value)
         write(self._kitchen, name, self._kitchen.held[name])
-        self._renew()
         return f"{name} stays at {value}"
 
     def _speed(self, words: list[str]) -> str:
@@ -211,10 +205,6 @@ class Commands:
         if len(words) != 1:
             raise Wrong(f"usage: {verb} DEVICE")
         return self._simulator.conditions[_choose(words[0], self._simulator.conditions, "device")]
-
-    def _renew(self) -> None:
-        """Files do not wait for the next conversion: the command's effect is there when it has answered."""
-        self._simulator.convert()
 
 
 def _choose(word: str, known: Any, what: str) -> str:

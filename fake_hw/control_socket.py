@@ -23,12 +23,14 @@ class ControlSocket:
         self._listener: socket.socket | None = None
         self._peers: dict[socket.socket, bytes] = {}
 
-    def present(self) -> None:
+    def sync(self) -> None:
         """Open the socket."""
+        if self._listener is not None:
+            return
         self._listener = listen(self._path, socket.SOCK_STREAM)
         self._loop.watch(self._listener.fileno(), self._accept)
 
-    def withdraw(self) -> None:
+    def vanish(self) -> None:
         """Close it and every peer."""
         if self._listener is None:
             return

@@ -107,4 +107,4 @@ PROBES = (
 DHT, DHT_LINE = "dry_store_air", 4
 METER, METER_UNIT, METER_PORT = "mains", 1, "usb-FTDI_FT232R_USB_UART_METERS-if00-port0"
 SCALE, SCALE_PORT = "stock_scale", "usb-Prolific_USB-Serial_SCALE-if00-port0"
-I2C_ADAPTER, ONE_WIRE_MASTER, GPIO_CHIP = "sensors", "probes", "header"
+BUSES = {"/dev/i2c-1": "sensors", "onewire": "probes", "/dev/gpiochip0": "header"}

@@ -103,7 +103,11 @@ class Machine:
         self.clock = time.monotonic
         self.conditions: dict[str, Condition] = {}
         self.truths: dict[str, float] = {}
-        self.steps: list[Callable[[], None]] = []
+        self.aliases: dict[str, str] = {}  # a bus's node → the name its condition has
+        self.steps: list[Callable[[], None]] = []  # what every tick and every change carries to the wires
+        self.renewals: list[
+            Callable[[], None]
+        ] = []  # what a change carries there besides: files that tick by themselves
         self.log = LineLog(os.path.join(root, "lines.jsonl"))
         self.lines = Lines(self.log, bcm2711_lines())
         self._buses: dict[tuple[str, str], Any] = {}
@@ -123,6 +127,7 @@ class Machine:
 
     def condition(self, name: str, kinds: frozenset[str] = frozenset()) -> Condition:
         """The condition of a device or bus; the same one for the same name, able to have all the kinds ever named."""
+        name = self.aliases.get(name, name)
         known = self.conditions.get(name)
         if known is None:
             known = self.conditions[name] = Condition(name, kinds, self.clock)
@@ -139,6 +144,10 @@ class Machine:
         """channel → sensing element, for every quantity of the part."""
         quantities = part.quantities(wiring)
         return {channel: self.probe(name, channel, each, condition) for channel, each in quantities.items()}
+
+    def add(self, name: str, bus: FakeBus) -> None:
+        """Something else with a node of its own, such as the simulator's command socket."""
+        self._buses[(name, "")] = bus
 
     def place(self, driver: str, name: str, wiring: Wiring) -> FakePart:
         """Put the counterpart of a driver on its bus under this device name. Call it before `start`, or in `do`.
@@ -160,18 +169,24 @@ class Machine:
         for bus in tuple(self._buses.values()):
             bus.sync()
 
+    def changed(self) -> None:
+        """Something other than time changed: have it on every wire now. In the loop's thread, or before `start`."""
+        self.apply()
+        for renew in self.renewals:
+            renew()
+
     def do(self, action: Callable[[], None] = lambda: None) -> None:
         """Run something in the machine's thread, carry the change to the wires, and return when both are done."""
         if self._thread is None or self._thread is threading.current_thread():
             action()
-            self.apply()
+            self.changed()
             return
         done = threading.Event()
 
         def run() -> None:
             try:
                 action()
-                self.apply()
+                self.changed()
             finally:
                 done.set()
 
@@ -211,7 +226,7 @@ class Machine:
             thread.join()
 
     def _appear(self) -> None:
-        self.apply()
+        self.changed()
         self.loop.every(TICK_S, self.apply)
         with open(self.path("ready"), "w", encoding="ascii") as file:
             file.write(f"{os.getpid()}\n")

@@ -28,6 +28,10 @@ class MeterLine:
         """Follow the plug."""
         self.port.set_plugged(self._condition.plugged)
 
+    def vanish(self) -> None:
+        """Pull the adapter out."""
+        self.port.set_plugged(False)
+
     def _received(self, data: bytes) -> None:
         if self._silence is not None:
             self._silence.cancel()

@@ -32,6 +32,7 @@ def create(machine: "Machine", device: str) -> "OneWireBus":
     bus.start()
     machine.loop.every(CONVERSION_S, bus.refresh)
     machine.steps.append(bus.poll_trigger)
+    machine.renewals.append(bus.refresh)
     return bus
 
 
@@ -70,8 +71,7 @@ class OneWireBus:
         self._slaves.append(slave)
 
     def sync(self) -> None:
-        """Show at once what was plugged, unplugged or broken: files do not wait for the next conversion."""
-        self.refresh()
+        """Nothing: files are renewed by conversions, and by whatever changes the machine."""
 
     def vanish(self) -> None:
         """Take the tree away."""

@@ -65,4 +65,4 @@ def test_ports_and_buses_agree(config: dict[str, Any]) -> None:
     """The serial links and the names of the buses are the configuration's."""
     assert config["buses"]["meters"]["device"].endswith(wiring.METER_PORT)
     assert config["buses"]["scales"]["device"].endswith(wiring.SCALE_PORT)
-    assert {wiring.I2C_ADAPTER, wiring.ONE_WIRE_MASTER, wiring.GPIO_CHIP} <= set(config["buses"])
+    assert set(wiring.BUSES.values()) <= set(config["buses"])
