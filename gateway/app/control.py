@@ -102,14 +102,14 @@ class Process:
         self._side = SideThread()
         self._wires = Wires(functools.partial(_open, root or "/"))
         self._wires.configure(configuration.buses)
-        self._guard = OutputGuard(self._wires.output, lambda event: self._loop.put(Happened(event)), clock)
+        self._guard = OutputGuard(self._wires.output, self._tell, clock)
         engine = build_engine(configuration)
         self._beginning = self._restore(engine)
         lease_s = shortest_lease_s(configuration)
         self._loop = Loop(
             engine, self._guard, self._ring, self._keeper, clock=clock, lease_s=lease_s, fed=self._watchdog.step
         )
-        self._poller = Poller(self._wires, self._loop.put, clock)
+        self._poller = Poller(self._wires, self._loop.put, self._tell, clock)
         self._health = HealthBoard(configuration.rulebook.points, self._probe, self._loop.put)
         plant = Plant(self._loop, self._guard, self._poller, self._health)
         load = functools.partial(load_snapshot, paths, sim=self._sim)
@@ -129,7 +129,7 @@ class Process:
             reload=self._reload,
             simulate=None if root is None else _simulator(root),
         )
-        intake = Intake(self._poller.heard, self._heard)
+        intake = Intake(self._poller.heard, self._poller.heard_events, self._heard)
         return ControlHandler(
             self, self._ring, self._recent, commands=commands, intake=intake, clock=self._clock, sim=self._sim
         )
@@ -170,7 +170,7 @@ class Process:
         self._ring.start()
         self._keeper.start(self._loop.engine.state())
         self._side.start()
-        self._loop.put(Happened(Event(EventClass.SYSTEM, "control", "started", self._clock.now_ns(), self._beginning)))
+        self._tell(Event(EventClass.SYSTEM, "control", "started", self._clock.now_ns(), self._beginning))
         self._poller.apply(self.configuration)
         self._overseer.start()
         self._server.start()
@@ -242,7 +242,7 @@ class Process:
         self._server.access = configuration.access
         self._server.wake()
         data = {"configuration": configuration.hash}
-        self._loop.put(Happened(Event(EventClass.SYSTEM, "control", "configured", self._clock.now_ns(), data)))
+        self._tell(Event(EventClass.SYSTEM, "control", "configured", self._clock.now_ns(), data))
 
     def _reload(self) -> str:
         self._notifier.reloading()
@@ -254,6 +254,9 @@ class Process:
 
     def _heard(self, process: str, points: dict[str, object]) -> None:
         self._health.heard(process, points, self._clock.now_ns())
+
+    def _tell(self, event: Event) -> None:
+        self._loop.put(Happened(event))
 
     def _connected(self, process: str) -> bool:
         return self._loop.engine.points[f"gateway/{process}.connected"].value is True
@@ -281,7 +284,7 @@ class Process:
         problem = self._reload()
         data = {"message": problem} if problem else {}
         what = "reload_refused" if problem else "reloaded"
-        self._loop.put(Happened(Event(EventClass.SYSTEM, "configuration", what, self._clock.now_ns(), data)))
+        self._tell(Event(EventClass.SYSTEM, "configuration", what, self._clock.now_ns(), data))
 
 
 def _open(root: str, bus: Bus) -> object:

@@ -1,4 +1,4 @@
-"""`gateway why`: the story of an output, an alarm or an interlock, newest first, with the values that decided it."""
+"""`gateway why`: the story of an output, an alarm, an interlock or a device, newest first, with what decided it."""
 
 import argparse
 from typing import Any
@@ -13,7 +13,7 @@ HELP = "tell why an output, alarm or interlock is as it is"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
-    parser.add_argument("target", metavar="TARGET", help="an output, alarm or interlock")
+    parser.add_argument("target", metavar="TARGET", help="an output, alarm, interlock or device")
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="how many events (20)")
     ask.add_options(parser)
 
@@ -43,10 +43,10 @@ def _recent(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[s
     with ask.control(arguments) as client:
         recent: list[dict[str, Any]] = client.query("why", target=arguments.target)
         units = {row["point"]: row["unit"] for row in client.query("points")}
-        if not recent:
+        if not recent and arguments.target not in {point.rpartition(".")[0] for point in units}:
             subjects = ("outputs", "output"), ("alarms", "alarm"), ("interlocks", "interlock")
             known = [{"name": row[key]} for what, key in subjects for row in client.query(what)]
-            ask.pick(known, "name", [arguments.target], "output, alarm or interlock")
+            ask.pick(known, "name", [arguments.target], "output, alarm, interlock or device")
     return recent, units
 
 

@@ -16,6 +16,7 @@ from gateway.core.command import Command
 from gateway.core.quality import Reason
 from gateway.core.reading import Sample
 from gateway.core.role import Role
+from gateway.local.letters import Letter, read_letter
 from gateway.local.polling import Outcome
 from gateway.local.server import Peer, Reply
 from gateway.settings.model import Configuration
@@ -49,9 +50,13 @@ class Control(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Where what peers send goes: polls of field's devices, and health (process, points)."""
+    """Where what peers send goes: polls and events of field's devices, and health (process, points).
+
+    events: returns the number up to which everything is taken.
+    """
 
     outcomes: Callable[[list[Outcome]], None]
+    events: Callable[[Letter], int]
     health: Callable[[str, dict[str, object]], None]
 
 
@@ -116,11 +121,13 @@ class ControlHandler:
         return answers[what](arguments)
 
     def frame(self, peer: Peer, header: dict[str, Any], body: bytes | None) -> None:
-        """subscribe, ack, samples or health. Raises ValueError for a malformed one."""
+        """subscribe, ack, samples, events or health. Raises ValueError for a malformed one."""
         self._meet(peer)
         kind = header["kind"]
         if kind == "samples":
             self._intake.outcomes(read_samples(body))
+        elif kind == "events":
+            self._take_events(peer, header, body)
         elif kind == "health":
             self._intake.health(peer.role.value, _dict(header, "points"))
         elif kind == "subscribe":
@@ -133,6 +140,10 @@ class ControlHandler:
                 raise ValueError(f"an acknowledgement of run {header['run']!r:.40}: this run is {self._ring.run}")
             self._ring.acknowledge(_text(header, "lane"), _number(header, "upto"))
             self.pump(peer)
+
+    def _take_events(self, peer: Peer, header: dict[str, Any], body: bytes | None) -> None:
+        letter = read_letter(header, body, self._clock.now_ns())
+        peer.send({"kind": "ack", "run": letter.run, "upto": self._intake.events(letter)})
 
     def pump(self, peer: Peer) -> None:
         """Send the subscriber its records, and tell of another configuration."""

@@ -3,12 +3,15 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from gateway.control.field_events import FieldEvents
 from gateway.control.readings import ReadingMaker, edge_reading
 from gateway.control.silence import FieldWatch
 from gateway.control.wires import Wires
 from gateway.core.clock import Clock
 from gateway.core.driver import Driver
+from gateway.core.event import Event
 from gateway.core.reading import Reading
+from gateway.local.letters import Letter
 from gateway.local.polling import BusWorker, Outcome, PolledDevice
 from gateway.settings.model import Bus, Configuration, Device
 
@@ -24,14 +27,19 @@ _log = logging.getLogger(__name__)
 
 
 class Poller:
-    """Reads everything a configuration names. `sink` takes readings from many threads and must only enqueue."""
+    """Reads everything a configuration names.
 
-    def __init__(self, wires: Wires, sink: Sink, clock: Clock) -> None:
+    sink takes readings, tell what has happened at devices, both from many threads: they must only enqueue.
+    """
+
+    def __init__(self, wires: Wires, sink: Sink, tell: Callable[[Event], None], clock: Clock) -> None:
         self._wires = wires
         self._sink = sink
+        self._tell = tell
         self._clock = clock
         self._maker = ReadingMaker(())
         self._field = FieldWatch((), 0)
+        self._field_events = FieldEvents(tell)
         self._field_devices: tuple[Device, ...] = ()
         self._workers: dict[str, tuple[_Group, BusWorker]] = {}
 
@@ -60,6 +68,11 @@ class Poller:
         readings = [reading for outcome in accepted for reading in self._maker.make(outcome)]
         if readings:
             self._sink(readings)
+
+    def heard_events(self, letter: Letter) -> int:
+        """What field says has happened, each once; the number up to which everything is taken."""
+        own = {device.name for device in self._field_devices}
+        return self._field_events.take(letter, own, self._clock.now_ns())
 
     def check(self, now_ns: int) -> None:
         """For the overseer: deadlines of reads, dead workers, silence of field."""
@@ -99,7 +112,9 @@ class Poller:
     def _worker(self, group: _Group) -> BusWorker:
         bus, devices = group
         polled = [self._polled(device) for device in devices]
-        return BusWorker(bus.name, polled, self._finish, self._clock, lambda: self._wires.reopen(bus.name))
+        return BusWorker(
+            bus.name, polled, self._finish, self._clock, lambda: self._wires.reopen(bus.name), happened=self._tell
+        )
 
     def _polled(self, device: Device) -> PolledDevice:
         if device.direction == "input":

@@ -1,4 +1,4 @@
-"""Something that happened and must be kept: an alarm's change, a decision, an audit line, the system's own news."""
+"""Something that happened and must be kept: an alarm's change, a decision, an audit line, a scan, our own news."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,11 +12,12 @@ class EventClass(StrEnum):
     OUTPUT = "output"
     AUDIT = "audit"
     SYSTEM = "system"
+    DEVICE = "device"  # a driver's Occurrence
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One fact. `subject` is the alarm, output, interlock or process it is about; `data` is JSON-ready.
+    """One fact. `subject` is the alarm, output, interlock, device or process it is about; `data` is JSON-ready.
 
     time_ns: CLOCK_BOOTTIME. An OUTPUT event's data: value, before, slot, reason, inputs (point → value or null),
     overruled (slot → value). An AUDIT event's: verb, who, role, ok, message and the command's fields.

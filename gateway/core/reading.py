@@ -24,7 +24,8 @@ class Sample:
 class Occurrence:
     """Something that happened once at a device, such as a scan: never repeated, never sampled away.
 
-    It becomes an event about the device; `what` is its verb, e.g. "scanned". data: JSON-ready.
+    It becomes an event about the device; `what` is its verb, e.g. "scanned": a small letter, then small letters,
+    digits and _. data: JSON-ready.
     """
 
     what: str

@@ -19,6 +19,7 @@ class RecordClass(StrEnum):
     OUTPUT = "output"
     AUDIT = "audit"
     SYSTEM = "system"
+    DEVICE = "device"
 
     @property
     def lane(self) -> Lane:

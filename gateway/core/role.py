@@ -10,7 +10,7 @@ class Role(StrEnum):
     OPERATOR = "operator"  # a cook or manager at the panel: slot 8 with expiry, acknowledge, shelve
     INSTALLER = "installer"  # a technician on site: reset, bypass, sim, reload besides
     RECORDER = "recorder"  # the recorder, and the cloud through it: slot 9 with expiry
-    FIELD = "field"  # sends samples of its own devices
+    FIELD = "field"  # sends samples and events of its own devices
 
 
 class Verb(StrEnum):

@@ -1,4 +1,4 @@
-"""The field process: polls what may hang or needs the network, and sends what it saw to control as samples."""
+"""The field process: polls what may hang or needs the network, and sends control what it saw and what happened."""
 
 import json
 import logging
@@ -13,8 +13,12 @@ from drivers import registry
 from gateway.core.clock import Clock
 from gateway.core.driver import Driver
 from gateway.core.errors import ConfigurationError, Refused
+from gateway.core.event import Event
 from gateway.core.role import Role
+from gateway.field.mailbox import Mailbox
 from gateway.local.client import Connection
+from gateway.local.frames import Header
+from gateway.local.letters import write_letter
 from gateway.local.polling import BusWorker, Outcome, Overseer, PolledDevice
 from gateway.settings.model import Bus, Configuration, Device
 
@@ -33,10 +37,13 @@ _log = logging.getLogger(__name__)
 class FieldPolling:
     """One worker per bus (per device on a bus kind where each has a wire of its own), all putting into one queue."""
 
-    def __init__(self, opener: Opener, clock: Clock, sink: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self, opener: Opener, clock: Clock, sink: Callable[[Outcome], None], happened: Callable[[Event], None]
+    ) -> None:
         self._opener = opener
         self._clock = clock
         self._sink = sink
+        self._happened = happened
         self._workers: list[BusWorker] = []
         self._overseer: Overseer | None = None
 
@@ -67,7 +74,7 @@ class FieldPolling:
             PolledDevice(device.name, round(device.every_s * 1e9), round(device.deadline_s * 1e9), wire.opening(device))
             for device in devices
         ]
-        return BusWorker(bus.name, polled, self._sink, self._clock, wire.close)
+        return BusWorker(bus.name, polled, self._sink, self._clock, wire.close, happened=self._happened)
 
 
 class _Wire:
@@ -98,7 +105,7 @@ class _Wire:
 
 
 class FieldLink:
-    """Sends samples and health to control for as long as the process runs; connects again whenever control is back.
+    """Sends samples, events and health to control for as long as the process runs; reconnects when control is back.
 
     load: reads the snapshot. Runs in the main thread.
     """
@@ -110,7 +117,8 @@ class FieldLink:
         self._load = load
         self._name = name
         self._outcomes: deque[Outcome] = deque(maxlen=KEPT)
-        self._polling = FieldPolling(opener, clock, self._outcomes.append)
+        self._mailbox = Mailbox()
+        self._polling = FieldPolling(opener, clock, self._outcomes.append, self._mailbox.put)
         self._stopping = threading.Event()
         self._hash = ""
         self._lost = False
@@ -141,6 +149,7 @@ class FieldLink:
             _log.info("control is reached again")
         self._lost = False
         self._perhaps_follow(str(connection.hello.get("configuration", "")))
+        self._mailbox.reconnected()
         told_s = 0.0
         while not self._stopping.is_set():
             if time.monotonic() - told_s >= HEALTH_S:
@@ -148,13 +157,22 @@ class FieldLink:
                 connection.send({"kind": "health", "points": {"hanging": self._polling.hanging()}})
                 self.beat()
             frame = connection.receive(GATHER_S)
-            if frame is not None and frame[0]["kind"] == "error":
-                raise ConnectionError(str(frame[0].get("message", "hung up without a reason")))
-            if frame is not None and frame[0]["kind"] == "configuration":
-                self._perhaps_follow(str(frame[0].get("hash", "")))
+            if frame is not None:
+                self._heard(frame[0])
             self._send(connection)
 
+    def _heard(self, header: Header) -> None:
+        """What control says. Raises ConnectionError when it hangs up."""
+        if header["kind"] == "error":
+            raise ConnectionError(str(header.get("message", "hung up without a reason")))
+        if header["kind"] == "configuration":
+            self._perhaps_follow(str(header.get("hash", "")))
+        elif header["kind"] == "ack" and header.get("run") == self._mailbox.run:
+            self._mailbox.acknowledge(int(header.get("upto", 0)))
+
     def _send(self, connection: Connection) -> None:
+        while (letter := self._mailbox.take()) is not None:
+            connection.send(*write_letter(letter))
         rows = []
         while self._outcomes:
             rows.append(sample_row(self._outcomes.popleft()))

@@ -1,6 +1,7 @@
 """Polling one bus in a thread of its own: each device at its own rate, a deadline per read, one outcome per poll.
 
-Used by control and by field. What an outcome means (a Reading, a sample row) is decided by whoever gets it.
+Used by control and by field. What an outcome means (a Reading, a sample row) is decided by whoever gets it. What has
+happened at a device is an event at once, also when the read that brought it came too late to be an outcome.
 """
 
 import logging
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from gateway.core.clock import Clock
 from gateway.core.driver import Driver
 from gateway.core.errors import DeviceError, DeviceTimeout
+from gateway.core.event import Event, EventClass
 from gateway.core.quality import Reason
 from gateway.core.reading import Occurrence, Sample
 from gateway.local.schedule import Breaker, Schedule
@@ -35,7 +37,6 @@ class Outcome:
     samples: tuple[Sample, ...] | None
     reason: Reason = Reason.GOOD
     detail: str = ""
-    occurrences: tuple[Occurrence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class BusWorker:
     """Polls the devices of one bus; `sink` gets every outcome, in order per device, and must only enqueue.
 
     sink runs in the worker's or the overseer's thread. reopen: closes the bus so that the next `open` starts afresh.
+    happened: gets every occurrence as an event, once, in the worker's thread, and must only enqueue.
     """
 
     def __init__(
@@ -84,6 +86,8 @@ class BusWorker:
         sink: Callable[[Outcome], None],
         clock: Clock,
         reopen: Callable[[], None] = lambda: None,
+        *,
+        happened: Callable[[Event], None] = lambda _event: None,
     ) -> None:
         self.bus = bus
         self._devices = {device.name: device for device in devices}
@@ -91,6 +95,7 @@ class BusWorker:
         self._sink = sink
         self._clock = clock
         self._reopen = reopen
+        self._happened = happened
         self._schedule = Schedule({device.name: device.every_ns for device in devices}, clock.now_ns())
         self._answered_ns = clock.now_ns()
         self._lock = threading.Lock()
@@ -181,10 +186,7 @@ class BusWorker:
             if state.driver is None:
                 state.driver = poll.device.open()
             begin_ns = self._clock.now_ns()
-            seen = state.driver.read()
-            samples = tuple(each for each in seen if isinstance(each, Sample))
-            occurrences = tuple(each for each in seen if isinstance(each, Occurrence))
-            return Outcome(name, begin_ns, samples, occurrences=occurrences), None
+            return Outcome(name, begin_ns, self._samples(name, state.driver.read())), None
         except DeviceError as error:
             reason, detail, unexpected = error.reason, str(error), None
         except OSError as error:
@@ -193,6 +195,13 @@ class BusWorker:
             reason, detail, unexpected = Reason.BAD_INTERNAL_ERROR, f"{type(error).__name__}: {error}", error
         self._forget_driver(state)
         return Outcome(name, self._clock.now_ns(), None, reason, detail), unexpected
+
+    def _samples(self, name: str, seen: Sequence[Sample | Occurrence]) -> tuple[Sample, ...]:
+        """What was measured; what happened goes its own way, whether or not anybody still waits for this poll."""
+        for each in seen:
+            if isinstance(each, Occurrence):
+                self._happened(Event(EventClass.DEVICE, name, each.what, self._clock.now_ns(), dict(each.data)))
+        return tuple(each for each in seen if isinstance(each, Sample))
 
     def _forget_driver(self, state: _State) -> None:
         """The part may have lost its settings or been exchanged: open it again next time."""

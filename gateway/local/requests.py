@@ -16,6 +16,7 @@ FRAME_ROLES: dict[str, frozenset[Role]] = {
     "subscribe": frozenset({Role.RECORDER}),
     "ack": frozenset({Role.RECORDER}),
     "samples": frozenset({Role.FIELD}),
+    "events": frozenset({Role.FIELD}),
     "health": frozenset({Role.RECORDER, Role.FIELD}),
 }
 """Kinds that are neither hello, command nor query, and who may send them."""

@@ -61,7 +61,7 @@ class Handler(Protocol):
         ...
 
     def frame(self, peer: Peer, header: Header, body: bytes | None) -> None:
-        """A subscribe, ack, samples or health frame from a peer whose role may send it. ValueError ends the peer."""
+        """A frame of any other kind from a peer whose role may send it. ValueError ends the peer."""
         ...
 
     def refused(self, peer: Peer, fields: Header, message: str) -> None:

@@ -17,7 +17,7 @@ _ASIDE_S = 30.0
 _TOPIC_CODES = frozenset({0x10, 0x87, 0x97})
 """No subscriber, not authorised, quota exceeded: about the topic, whatever the message. The oldest is tried again."""
 
-_EVENTS = (RecordClass.ALARM, RecordClass.AUDIT, RecordClass.OUTPUT, RecordClass.SYSTEM)
+_EVENTS = (RecordClass.ALARM, RecordClass.AUDIT, RecordClass.OUTPUT, RecordClass.SYSTEM, RecordClass.DEVICE)
 
 
 class Verdict(Enum):

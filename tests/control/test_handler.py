@@ -20,6 +20,7 @@ from gateway.core.event import Event, EventClass
 from gateway.core.quality import Reason
 from gateway.core.reading import Reading, Sample
 from gateway.core.role import Role, Verb
+from gateway.local.letters import Letter, write_letter
 from gateway.local.polling import Outcome
 from tests.control.fakes import SECOND, FakeClock
 
@@ -75,6 +76,7 @@ class Rig:
         self.put: list[Message] = []
         self.queue: SimpleQueue[Message] = SimpleQueue()
         self.outcomes: list[Outcome] = []
+        self.letters: list[Letter] = []
         self.health: list[tuple[str, dict[str, object]]] = []
         self.problem = ""
         self.keeper = StateKeeper(tmp_path / "state.json", self.clock)
@@ -87,7 +89,9 @@ class Rig:
             reload=lambda: self.problem,
             simulate=simulate,
         )
-        intake = Intake(self.outcomes.extend, lambda process, points: self.health.append((process, points)))
+        intake = Intake(
+            self.outcomes.extend, self.take_events, lambda process, points: self.health.append((process, points))
+        )
         self.handler = ControlHandler(
             self,  # type: ignore[arg-type]  # it plays the running control
             self.ring,
@@ -97,6 +101,10 @@ class Rig:
             clock=self.clock,
             sim=True,
         )
+
+    def take_events(self, letter: Letter) -> int:
+        self.letters.append(letter)
+        return letter.last
 
     def take(self, message: Message) -> None:
         self.put.append(message)
@@ -268,6 +276,49 @@ def test_malformed_samples_are_refused(body: bytes) -> None:
     """Field is not trusted with the shape of its data."""
     with pytest.raises(ValueError, match=r"sample|JSON|Reason"):
         read_samples(body)
+
+
+def test_events_of_field_are_taken_and_acknowledged(rig: Rig) -> None:
+    """The frame of docs/local-protocol.md reaches the intake; the answer names its last event."""
+    scanned = Event(EventClass.DEVICE, "scanner", "scanned", 7, {"gtin": "04012345678901"})
+    header, body = write_letter(Letter("ab", 3, 5, (scanned, scanned)))
+    assert header == {"kind": "events", "run": "ab", "after": 3, "first": 5}
+    assert body.startswith(b'[["scanner",7,"scanned",{"gtin":"04012345678901"}]')
+    peer: Any = FakePeer(Role.FIELD)
+    rig.handler.frame(peer, header, body)
+    assert rig.letters == [Letter("ab", 3, 5, (scanned, scanned))]
+    assert peer.sent == [({"kind": "ack", "run": "ab", "upto": 6}, None)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "body"),
+    [
+        ({}, b"[]"),
+        ({}, b"{"),
+        ({}, b'[["scanner", 7, "scanned"]]'),
+        ({}, b'[["scanner", 7, "Scanned!", {}]]'),
+        ({}, b'[["scanner", -1, "scanned", {}]]'),
+        ({}, b'[["scanner", 7, "scanned", {"x": []}]]'),
+        ({}, b'[["scanner", 7, "scanned", {"x": NaN}]]'),
+        ({}, b'[["scanner", 7, "scanned", {"x": "' + 5000 * b"x" + b'"}]]'),
+        ({"first": 3}, b'[["scanner", 7, "scanned", {}]]'),
+        ({"run": 5}, b'[["scanner", 7, "scanned", {}]]'),
+    ],
+)
+def test_malformed_events_are_refused(rig: Rig, changes: dict[str, Any], body: bytes) -> None:
+    """Field is not trusted with the shape of its events either."""
+    peer: Any = FakePeer(Role.FIELD)
+    with pytest.raises(ValueError, match="event"):
+        rig.handler.frame(peer, {"kind": "events", "run": "ab", "after": 3, "first": 4} | changes, body)
+    assert rig.letters == []
+
+
+def test_an_event_is_never_of_the_future(rig: Rig) -> None:
+    """A stamp ahead of control's clock becomes now."""
+    peer: Any = FakePeer(Role.FIELD)
+    header = {"kind": "events", "run": "ab", "after": 0, "first": 1}
+    rig.handler.frame(peer, header, b'[["scanner", 9000000000000000000, "scanned", {}]]')
+    assert rig.letters[0].events[0].time_ns == rig.clock.now_ns()
 
 
 def test_ordinary_commands_go_to_the_loop(rig: Rig) -> None:

@@ -12,9 +12,11 @@ from gateway.control.poller import Poller
 from gateway.control.wires import Wires
 from gateway.core.driver import BusKind, Channel, Spec
 from gateway.core.errors import NotConnected
+from gateway.core.event import Event, EventClass
 from gateway.core.quality import Reason
-from gateway.core.reading import Reading, Sample
+from gateway.core.reading import Occurrence, Reading, Sample
 from gateway.local.clock import SystemClock
+from gateway.local.letters import Letter
 from gateway.local.polling import Outcome
 from gateway.settings.model import Bus, Configuration, Device, Site
 from rules.definition import Rulebook
@@ -94,7 +96,8 @@ class Rig:
     def __init__(self) -> None:
         self.buses: list[tuple[Bus, FakeBus]] = []
         self.readings: SimpleQueue[Sequence[Reading]] = SimpleQueue()
-        self.poller = Poller(Wires(self.open), self.readings.put, SystemClock())
+        self.events: SimpleQueue[Event] = SimpleQueue()
+        self.poller = Poller(Wires(self.open), self.readings.put, self.events.put, SystemClock())
 
     def open(self, bus: Bus) -> FakeBus:
         self.buses.append((bus, FakeBus()))
@@ -190,6 +193,69 @@ def test_what_field_sends_becomes_readings_and_silence_becomes_bad(rig: Rig) -> 
     rig.poller.check(now_ns + 10**10)
     assert rig.next_of("dht.temperature").reason is Reason.BAD_NO_COMMUNICATION
     assert rig.poller.buses() == {"sensors": False}
+
+
+def test_what_happens_at_a_device_is_an_event(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver's occurrence is told once, about its device; the samples beside it become readings as always."""
+
+    class Reader:
+        def __init__(self) -> None:
+            self.cards = ["1a2b"]
+
+        def read(self) -> list[Sample | Occurrence]:
+            presented = [Occurrence("presented", {"uid": self.cards.pop()})] if self.cards else []
+            return [Sample("present", True), *presented]
+
+    reader = Reader()
+    specs = {"reader": spec("reader", "i2c", lambda _bus, _options: reader)}
+    monkeypatch.setattr(registry, "load", specs.__getitem__)
+    rig.poller.apply(configuration(device("door_reader", Channel("present"), driver="reader", every_s=0.05)))
+    for _ in range(3):
+        assert rig.next_of("door_reader.present").value is True
+    event = rig.events.get(timeout=5.0)
+    assert (event.kind, event.subject, event.what) == (EventClass.DEVICE, "door_reader", "presented")
+    assert event.data == {"uid": "1a2b"}
+    assert rig.events.empty()
+
+
+def told(rig: Rig) -> list[tuple[str, str, object]]:
+    events = [rig.events.get_nowait() for _ in range(rig.events.qsize())]
+    return [(event.subject, event.what, event.data.get("n", event.data.get("count"))) for event in events]
+
+
+def letter(run: str, after: int, first: int, last: int, device_name: str = "dht") -> Letter:
+    numbers = range(first, last + 1)
+    events = (Event(EventClass.DEVICE, device_name, "scanned", 5, {"n": number}) for number in numbers)
+    return Letter(run, after, first, tuple(events))
+
+
+def test_events_of_field_are_taken_once(rig: Rig) -> None:
+    """However often a letter comes and however letters overlap, each event is told once, however old it is."""
+    rig.poller.apply(configuration(DHT))
+    assert rig.poller.heard_events(letter("a", 0, 1, 2)) == 2
+    assert rig.poller.heard_events(letter("a", 0, 1, 2)) == 2
+    assert rig.poller.heard_events(letter("a", 1, 2, 3)) == 3
+    assert told(rig) == [("dht", "scanned", 1), ("dht", "scanned", 2), ("dht", "scanned", 3)]
+    assert rig.poller.heard_events(letter("b", 0, 1, 1)) == 1
+    assert told(rig) == [("dht", "scanned", 1)]
+
+
+def test_events_that_field_lost_are_told(rig: Rig) -> None:
+    """Numbers that are missing become one event that counts them, also for a control that has just begun."""
+    rig.poller.apply(configuration(DHT))
+    rig.poller.heard_events(letter("a", 4, 7, 7))
+    assert told(rig) == [("field", "events_lost", 2), ("dht", "scanned", 7)]
+    rig.poller.heard_events(letter("a", 4, 10, 10))
+    assert told(rig) == [("field", "events_lost", 2), ("dht", "scanned", 10)]
+    rig.poller.heard_events(letter("a", 4, 10, 10))
+    assert told(rig) == []
+
+
+def test_field_speaks_for_its_own_devices_only(rig: Rig) -> None:
+    """An event about a device of control's is no event of field's; that it came is told."""
+    rig.poller.apply(configuration(DHT, AIR))
+    assert rig.poller.heard_events(letter("a", 0, 1, 1, "air")) == 1
+    assert told(rig) == [("field", "events_lost", 1)]
 
 
 def test_a_bus_that_is_slow_to_open_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
