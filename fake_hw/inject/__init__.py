@@ -1,9 +1,10 @@
 """Puts simulated device nodes below the system calls of this process, so that unmodified libraries find them.
 
 Replaced: `os.open`, `os.close` and `fcntl.ioctl`, which pass everything through but paths below the root that are
-sockets, and descriptors that came from them. A GPIO line request's descriptor is a real socket on which the kernel's
-event records arrive. The modules that adafruit_dht stands on (`board`, `digitalio`, `microcontroller`, `pulseio`) come
-from `fake_hw.inject.blinka` when something imports them.
+sockets, and descriptors that came from them; below the root, opening a link to `errno:N` fails with that errno. A GPIO
+line request's descriptor is a real socket on which the kernel's event records arrive. The modules that adafruit_dht
+stands on (`board`, `digitalio`, `microcontroller`, `pulseio`) come from `fake_hw.inject.blinka` when something imports
+them.
 """
 
 import _thread
@@ -90,6 +91,8 @@ class Machine:
         try:
             return self._open(path, flags, mode, dir_fd=dir_fd)
         except OSError as error:
+            if error.errno == errno.ENOENT and self._is_ours(path):
+                raise _shown(os.fspath(path)) or error from None
             if error.errno != errno.ENXIO or not self._is_ours(path):  # ENXIO: what open(2) says of any socket
                 raise
         return self._adopt(os.fspath(path))
@@ -221,6 +224,15 @@ def _write_back(argument: Any, answer: bytes) -> None:
         import ctypes
 
         ctypes.memmove(ctypes.addressof(argument), answer, len(answer))
+
+
+def _shown(path: str) -> OSError | None:
+    """The error that a file of sysfs stands for: a link to nowhere, such as `errno:110`."""
+    try:
+        kind, _, code = os.readlink(path).partition(":")
+    except OSError:
+        return None
+    return _os_error(int(code), path) if kind == "errno" else None
 
 
 def _os_error(code: int, path: str | None = None) -> OSError:
