@@ -65,12 +65,14 @@ class Line:
 
 @dataclass(slots=True)
 class Lines:
-    """All lines of a chip; `moved` hears of each change of level."""
+    """All lines of a chip; who holds a line (watchers) and what hangs on it (loads) hear of each change of level."""
 
     log: LineLog
     lines: list[Line]
     watchers: dict[int, Callable[[int], None]] = field(default_factory=dict)
+    loads: dict[int, Callable[[int], None]] = field(default_factory=dict)
     _levels: list[int] = field(default_factory=list)
+    _wired: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._levels = [line.level() for line in self.lines]
@@ -81,11 +83,17 @@ class Lines:
 
     def wire(self, offset: int, external_pull: int | None) -> None:
         """Solder the kitchen's resistor to a line (before anything runs)."""
+        self._wired.add(offset)
         self.lines[offset].external_pull = external_pull
         self._levels[offset] = self.lines[offset].level()
 
+    def wired(self) -> list[int]:
+        """The lines that something outside the chip is wired to."""
+        return sorted(self._wired)
+
     def drive(self, offset: int, level: int | None) -> None:
         """The kitchen forces a level, or lets go."""
+        self._wired.add(offset)
         if self.lines[offset].drive != level:
             self.lines[offset].drive = level
             self.settle(offset, "pull" if level is None else "drive", 0)
@@ -97,9 +105,9 @@ class Lines:
         self._levels[offset] = level
         if changed or always:
             self.log.add(self.lines[offset].name, level, why, pid)
-        watcher = self.watchers.get(offset)
-        if changed and watcher is not None:
-            watcher(level)
+        for hearer in (self.watchers.get(offset), self.loads.get(offset)):
+            if changed and hearer is not None:
+                hearer(level)
 
 
 def bcm2711_lines(count: int = 58) -> list[Line]:
