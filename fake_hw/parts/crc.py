@@ -30,6 +30,21 @@ def sensirion(data: Iterable[int]) -> int:
     return remainder
 
 
+def sensirion_words(*values: int) -> bytes:
+    """Words of 16 bits as Sensirion's parts send them: two bytes, then their checksum."""
+    frame = bytearray()
+    for value in values:
+        pair = value.to_bytes(2, "big")
+        frame += pair
+        frame.append(sensirion(pair))
+    return bytes(frame)
+
+
+def spoiled_words(data: bytes) -> bytes:
+    """The same words, each with a wrong checksum (the fault `crc`)."""
+    return bytes(byte ^ 0x5A if index % 3 == 2 else byte for index, byte in enumerate(data))
+
+
 def modbus(data: Iterable[int]) -> bytes:
     """CRC-16 of Modbus RTU as it stands on the line, low byte first."""
     remainder = 0xFFFF

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from fake_hw.buses.i2c import Nack
 from fake_hw.faults import BUS_FAULTS, VALUE_FAULTS, Probe
 from fake_hw.machine import FakePart, Machine, Quantity, Wiring
-from fake_hw.parts.crc import sensirion
+from fake_hw.parts.crc import sensirion_words, spoiled_words
 
 # command → conversion time in seconds (datasheet table 5, maxima; heater pulses with their high-precision reading)
 _MEASURE_S = {
@@ -46,7 +46,7 @@ class Sht4x:
             self._answer = self._measure()
             self._ready_s = self._clock() + _MEASURE_S[command]
         elif command == _SERIAL:
-            self._answer = _words(self._serial >> 16, self._serial & 0xFFFF)
+            self._answer = sensirion_words(self._serial >> 16, self._serial & 0xFFFF)
         elif command == _RESET:
             self._ready_s = self._clock() + _RESET_S
         else:
@@ -61,25 +61,16 @@ class Sht4x:
 
     def spoil(self, data: bytes) -> bytes:
         """Every third byte is a CRC: make it wrong."""
-        return bytes(byte ^ 0x5A if index % 3 == 2 else byte for index, byte in enumerate(data))
+        return spoiled_words(data)
 
     def _measure(self) -> bytes:
         temperature = (self._temperature_c.value() + 45.0) / 175.0
         humidity = (self._humidity_pct.value() + 6.0) / 125.0
-        return _words(_ticks(temperature), _ticks(humidity))
+        return sensirion_words(_ticks(temperature), _ticks(humidity))
 
 
 def _ticks(share: float) -> int:
     return min(0xFFFF, max(0, round(share * 0xFFFF)))
-
-
-def _words(*words: int) -> bytes:
-    frame = bytearray()
-    for word in words:
-        pair = word.to_bytes(2, "big")
-        frame += pair
-        frame.append(sensirion(pair))
-    return bytes(frame)
 
 
 def _place(machine: Machine, name: str, wiring: Wiring) -> None:

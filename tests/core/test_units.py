@@ -24,6 +24,7 @@ from gateway.core.units import UNITS, convert, convert_difference, parse_quantit
         (20.0, "mA", "A", 0.02),
         (500.0, "mV", "V", 0.5),
         (750.0, "g", "kg", 0.75),
+        (0.05, "mg/m3", "ug/m3", 50.0),
         (20.0, "hPa", "Pa", 2000.0),
     ],
 )

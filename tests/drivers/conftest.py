@@ -15,8 +15,10 @@ from drivers.buses import open_bus
 from drivers.pages import sample_options
 from fake_hw import client
 from fake_hw.inject import install
+from fake_hw.machine import Machine
 from fake_hw.simulator import Simulator
 from gateway.core.driver import Bus
+from tests.drivers.wire import Wire
 
 
 @pytest.fixture
@@ -85,3 +87,15 @@ def device(kitchen: Simulator) -> Iterator[Callable[..., Any]]:
     yield make
     for bus in opened:
         bus.close()
+
+
+@pytest.fixture
+def wire(root: str) -> Iterator[Wire]:
+    """An empty machine; `wire.place(driver)` puts that driver's part on it."""
+    machine = Machine(root)
+    undo = install(root)
+    made = Wire(machine)
+    yield made
+    made.close()
+    undo()
+    machine.stop()

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.sht4x import MEASURE_HIGH_PRECISION, Options, Sht4x, crc8, decode
+from drivers.decoding.sensirion import crc8
+from drivers.sht4x import MEASURE_HIGH_PRECISION, Options, Sht4x, decode
 from gateway.core.errors import DeviceTimeout, InvalidData, NotConnected
 from gateway.core.quality import Reason
 
