@@ -1,17 +1,17 @@
-"""The simulator's command line: what each word does to the kitchen."""
+"""The command line of a simulated machine: what each word does to its wires and to what its parts sense."""
 
 import difflib
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
-from fake_hw import kitchen as wiring
 from fake_hw.faults import BUS_FAULTS, Condition
-from fake_hw.physics.kitchen import DOORS, QUANTITIES, read, write
-
-if TYPE_CHECKING:
-    from fake_hw.simulator import Simulator
+from fake_hw.machine import Machine
+from fake_hw.scenario import Scenario, read_scenario
 
 Answer = dict[str, Any]
+Verb = Callable[[list[str]], str | Answer]
 _LOG_DEFAULT, _LOG_MAX = 20, 1000
 
 
@@ -19,27 +19,45 @@ class Wrong(ValueError):
     """A command line that means nothing; the text says what would."""
 
 
-class Commands:
-    """Executes one line; never raises for what a person types."""
+class World(Protocol):
+    """What is true around the machine: quantities by name, which a command may move or hold."""
 
-    def __init__(self, simulator: "Simulator") -> None:
-        self._simulator = simulator
-        self._kitchen = simulator.kitchen
-        self._verbs: dict[str, Callable[[list[str]], str | Answer]] = {
-            "gas_leak": self._gas_leak,
-            "cook": self._cook,
-            "people": self._people,
-            "door": self._door,
-            "estop": self._estop,
-            "suppression": self._suppression,
-            "fan": self._fan,
-            "defrost": self._defrost,
+    def names(self) -> Sequence[str]:
+        """Every quantity."""
+        ...
+
+    def read(self, name: str) -> float:
+        """Its true value."""
+        ...
+
+    def write(self, name: str, value: float) -> None:
+        """Move it; physics go on from there."""
+        ...
+
+    def hold(self, name: str, value: float | None) -> None:
+        """Keep it there, or let it go."""
+        ...
+
+    def state(self) -> Answer:
+        """What `status` tells besides the quantities."""
+        ...
+
+
+class Commands:
+    """Executes one line; never raises for what a person types. more: verbs that only this world has."""
+
+    def __init__(self, machine: Machine, world: World, more: Mapping[str, Verb]) -> None:
+        self._machine = machine
+        self._world = world
+        self._played = 0  # counts scenarios: the steps of an earlier one are not carried out
+        self._verbs: dict[str, Verb] = {
+            **more,
             "unplug": self._unplug,
             "plug": self._plug,
             "fault": self._fault,
             "set": self._set,
             "hold": self._hold,
-            "speed": self._speed,
+            "play": self._play,
             "levels": self._levels,
             "log": self._log,
             "status": self._status,
@@ -54,55 +72,29 @@ class Commands:
         try:
             if not words:
                 raise Wrong(f"nothing to do; commands: {', '.join(self._verbs)}")
-            verb = self._verbs[_choose(words[0], self._verbs, "command")]
+            verb = self._verbs[choose(words[0], self._verbs, "command")]
             answer = verb(words[1:])
         except ValueError as error:
             return {"ok": False, "message": str(error)}
-        self._simulator.apply()
+        self._machine.changed()
         if isinstance(answer, str):
             answer = {"message": answer}
         return {"ok": True, **answer}
 
-    def _gas_leak(self, words: list[str]) -> str:
-        state = _one_of(words, ("on", "upstream", "off"), "gas_leak")
-        gas = self._kitchen.gas
-        gas.leak = {"on": "line", "upstream": "upstream", "off": ""}[state]
-        if state == "on" and not gas.is_open:
-            return "the line behind the gas valve leaks, but the valve is closed: nothing flows until it opens"
-        return {"on": "gas leaks behind the valve", "upstream": "gas leaks before the valve", "off": "no leak"}[state]
+    def play(self, path: str, speed: float = 1.0) -> Scenario:
+        """Carry out a scenario's steps at their times; it replaces one that is being played. Raises ValueError."""
+        scenario = read_scenario(path, self._verbs)
+        self._played += 1
+        number = self._played
+        for step in scenario.steps:
+            self._machine.loop.after(step.at_s / speed, functools.partial(self._step, number, step.command))
+        return scenario
 
-    def _cook(self, words: list[str]) -> str:
-        self._kitchen.cooks.cooking = _one_of(words, ("on", "off"), "cook") == "on"
-        return f"cooking {words[0]}"
-
-    def _people(self, words: list[str]) -> str:
-        self._kitchen.cooks.busy = _one_of(words, ("on", "off"), "people") == "on"
-        return f"people {words[0]}"
-
-    def _door(self, words: list[str]) -> str:
-        if len(words) != 2:
-            raise Wrong(f"usage: door {'|'.join(DOORS)} open|close")
-        door = _choose(words[0], DOORS, "door")
-        state = _one_of(words[1:], ("open", "close"), f"door {door}")
-        self._kitchen.set_door(door, state == "open")
-        return f"{door} door: {state}"
-
-    def _estop(self, words: list[str]) -> str:
-        self._kitchen.estop_pressed = _one_of(words, ("press", "release"), "estop") == "press"
-        return f"emergency stop: {words[0]}"
-
-    def _suppression(self, words: list[str]) -> str:
-        self._kitchen.suppression_discharged = _one_of(words, ("discharge", "restore"), "suppression") == "discharge"
-        return f"fire suppression: {words[0]}"
-
-    def _fan(self, words: list[str]) -> str:
-        self._kitchen.hood.broken = _one_of(words, ("fail", "repair"), "fan") == "fail"
-        return f"hood fan: {words[0]}"
-
-    def _defrost(self, words: list[str]) -> str:
-        _none(words, "defrost")
-        self._kitchen.freezer.defrost()
-        return "the freezer defrosts"
+    def _step(self, number: int, text: str) -> None:
+        if number != self._played:
+            return
+        answer = self.execute(text)
+        print(f"scenario: {text}: {answer['message']}", flush=True)
 
     def _unplug(self, words: list[str]) -> str:
         condition = self._device(words, "unplug")
@@ -117,76 +109,61 @@ class Commands:
     def _fault(self, words: list[str]) -> str:
         if len(words) not in {2, 4} or (len(words) == 4 and words[2] != "for"):
             raise Wrong("usage: fault DEVICE KIND [for SECONDS], or fault DEVICE none")
-        name, kind = _choose(words[0], self._simulator.conditions, "device"), words[1]
-        condition = self._bearer(name, kind)
+        own, kind = self._machine.conditions[choose(words[0], self._machine.conditions, "device")], words[1]
+        bearer = _bearer(own, kind)
         if kind == "none":
-            self._simulator.conditions[name].heal()
-            condition.heal()
-            return f"{name} is healthy"
-        seconds = _number(words[3], low=0.0) if len(words) == 4 else float("inf")
-        condition.inflict(kind, seconds)
-        where = "" if condition.name == name else f" (of {condition.name}, so of everything on it)"
-        return f"{name}: {kind}{where}" + (f" for {seconds:g} s" if len(words) == 4 else "")
-
-    def _bearer(self, name: str, kind: str) -> Condition:
-        """Who has the fault: a bus fault of a transmitter is its converter's; `none` heals both."""
-        conditions = self._simulator.conditions
-        own = conditions[name]
-        on_adc = name in {each.name for each in wiring.TRANSMITTERS}
-        if on_adc and (kind == "none" or (kind in BUS_FAULTS and kind not in own.kinds)):
-            return conditions[wiring.ADC]
-        return own
+            own.heal()
+            bearer.heal()
+            return f"{own.name} is healthy"
+        seconds = number(words[3], low=0.0) if len(words) == 4 else math.inf
+        bearer.inflict(kind, seconds)
+        where = "" if bearer is own else f" (of {bearer.name}, so of everything on it)"
+        return f"{own.name}: {kind}{where}" + (f" for {seconds:g} s" if len(words) == 4 else "")
 
     def _set(self, words: list[str]) -> str:
-        name, value = _quantity(words, "set")
-        write(self._kitchen, name, _number(value))
+        name, value = self._quantity(words, "set")
+        self._world.write(name, number(value))
         return f"{name} = {value}"
 
     def _hold(self, words: list[str]) -> str:
-        name, value = _quantity(words, "hold")
+        name, value = self._quantity(words, "hold")
         if value == "none":
-            self._kitchen.held.pop(name, None)
+            self._world.hold(name, None)
             return f"{name} follows the physics again"
-        self._kitchen.held[name] = _number(value)
-        write(self._kitchen, name, self._kitchen.held[name])
+        self._world.hold(name, number(value))
         return f"{name} stays at {value}"
 
-    def _speed(self, words: list[str]) -> str:
+    def _play(self, words: list[str]) -> str:
         if len(words) != 1:
-            raise Wrong("usage: speed FACTOR")
-        self._simulator.speed = _number(words[0], low=0.0, high=1000.0)
-        return f"the kitchen runs {self._simulator.speed:g} times as fast as the clock"
+            raise Wrong("usage: play FILE, or play none")
+        if words[0] == "none":
+            self._played += 1
+            return "no scenario is played any more"
+        scenario = self.play(words[0])
+        return f"playing {scenario.title!r}: {len(scenario.steps)} steps in {scenario.steps[-1].at_s:g} s"
 
     def _levels(self, words: list[str]) -> Answer:
-        _none(words, "levels")
-        lines = self._simulator.lines
-        wired = sorted([*(each.line for each in wiring.CONTACTS), *(each.line for each in wiring.RELAYS)])
-        levels = {f"GPIO{line}": lines.level(line) for line in wired}
+        none(words, "levels")
+        lines = self._machine.lines
+        levels = {f"GPIO{line}": lines.level(line) for line in lines.wired()}
         return {"message": " ".join(f"{name}={level}" for name, level in levels.items()), "levels": levels}
 
     def _log(self, words: list[str]) -> Answer:
         if len(words) > 1:
             raise Wrong("usage: log [N]")
-        count = int(_number(words[0], low=1.0, high=_LOG_MAX)) if words else _LOG_DEFAULT
-        entries = list(self._simulator.log.recent)[-count:]
+        count = int(number(words[0], low=1.0, high=_LOG_MAX)) if words else _LOG_DEFAULT
+        entries = list(self._machine.log.recent)[-count:]
         return {"message": f"the last {len(entries)} transitions", "log": entries}
 
     def _status(self, words: list[str]) -> Answer:
-        _none(words, "status")
-        values = {name: round(read(self._kitchen, name), 3) for name in QUANTITIES}
-        state = {
-            "quantities": values,
-            "energised": sorted(self._simulator.energised()),
-            "gas_leak": self._kitchen.gas.leak or "off",
-            "cooking": self._kitchen.cooks.cooking,
-            "held": dict(self._kitchen.held),
-            "time_s": round(self._kitchen.time_s, 3),
-        }
+        none(words, "status")
+        values = {name: round(self._world.read(name), 3) for name in self._world.names()}
+        state = {"quantities": values, **self._world.state()}
         return {"message": " ".join(f"{name}={value:g}" for name, value in values.items()), "status": state}
 
     def _devices(self, words: list[str]) -> Answer:
-        _none(words, "devices")
-        conditions = self._simulator.conditions.values()
+        none(words, "devices")
+        conditions = self._machine.conditions.values()
         devices = {
             each.name: {"plugged": each.plugged, "fault": each.fault, "faults": sorted(each.kinds)}
             for each in conditions
@@ -197,17 +174,23 @@ class Commands:
         return f"commands: {', '.join(self._verbs)}; see docs/simulation.md"
 
     def _stop(self, words: list[str]) -> str:
-        _none(words, "stop")
-        self._simulator.loop.after(0.05, self._simulator.loop.stop)  # so that this answer still leaves
+        none(words, "stop")
+        self._machine.loop.after(0.05, self._machine.loop.stop)  # so that this answer still leaves
         return "the simulator ends"
 
     def _device(self, words: list[str], verb: str) -> Condition:
         if len(words) != 1:
             raise Wrong(f"usage: {verb} DEVICE")
-        return self._simulator.conditions[_choose(words[0], self._simulator.conditions, "device")]
+        return self._machine.conditions[choose(words[0], self._machine.conditions, "device")]
+
+    def _quantity(self, words: list[str], verb: str) -> tuple[str, str]:
+        names = self._world.names()
+        if len(words) != 2:
+            raise Wrong(f"usage: {verb} QUANTITY VALUE; quantities: {', '.join(names)}")
+        return choose(words[0], names, "quantity"), words[1]
 
 
-def _choose(word: str, known: Any, what: str) -> str:
+def choose(word: str, known: Any, what: str) -> str:
     """The word when it is known. Raises Wrong with the nearest known one."""
     if word in known:
         return word
@@ -216,24 +199,21 @@ def _choose(word: str, known: Any, what: str) -> str:
     raise Wrong(f"unknown {what} {word!r}; {hint}")
 
 
-def _one_of(words: list[str], allowed: tuple[str, ...], usage: str) -> str:
+def one_of(words: list[str], allowed: tuple[str, ...], usage: str) -> str:
+    """The one word there is. Raises Wrong with the allowed ones."""
     if len(words) != 1 or words[0] not in allowed:
         raise Wrong(f"usage: {usage} {'|'.join(allowed)}")
     return words[0]
 
 
-def _none(words: list[str], verb: str) -> None:
+def none(words: list[str], verb: str) -> None:
+    """Nothing more was typed. Raises Wrong."""
     if words:
         raise Wrong(f"{verb} takes no words; got {' '.join(words)!r}")
 
 
-def _quantity(words: list[str], verb: str) -> tuple[str, str]:
-    if len(words) != 2:
-        raise Wrong(f"usage: {verb} QUANTITY VALUE; quantities: {', '.join(QUANTITIES)}")
-    return _choose(words[0], QUANTITIES, "quantity"), words[1]
-
-
-def _number(word: str, low: float = -1e9, high: float = 1e9) -> float:
+def number(word: str, low: float = -1e9, high: float = 1e9) -> float:
+    """The number. Raises Wrong when it is none, or outside."""
     try:
         value = float(word)
     except ValueError:
@@ -241,3 +221,11 @@ def _number(word: str, low: float = -1e9, high: float = 1e9) -> float:
     if not low <= value <= high:
         raise Wrong(f"{word} is outside {low:g} to {high:g}")
     return value
+
+
+def _bearer(own: Condition, kind: str) -> Condition:
+    """Who has the fault: a bus fault of a transmitter is its converter's; `none` heals both."""
+    carrier = own.carrier
+    if carrier is not None and (kind == "none" or (kind in BUS_FAULTS and kind not in own.kinds)):
+        return carrier
+    return own

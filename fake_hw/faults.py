@@ -12,13 +12,17 @@ VALUE_FAULTS = frozenset({"frozen", "drift"})
 
 @dataclass(slots=True)
 class Condition:
-    """The state of one device. `clock`: seconds, monotonic; `kinds`: the faults this device can have."""
+    """The state of one device. `clock`: seconds, monotonic; `kinds`: the faults this device can have.
+
+    carrier: what it shares with others, such as a converter's chip; that one has the bus faults.
+    """
 
     name: str
     kinds: frozenset[str]
     clock: Clock
     plugged: bool = True
     since_s: float = 0.0
+    carrier: "Condition | None" = None
     _kind: str = ""
     _until_s: float = float("inf")
 

@@ -10,6 +10,7 @@ from fake_hw.buses.pty_port import PtyPort
 from fake_hw.commands import Commands
 from fake_hw.control_socket import ControlSocket
 from fake_hw.faults import BUS_FAULTS, VALUE_FAULTS, Condition, Probe
+from fake_hw.kitchen_commands import KitchenVerbs, KitchenWorld
 from fake_hw.machine import Machine
 from fake_hw.parts.ads1115 import Ads1115
 from fake_hw.parts.dht22 import Dht22
@@ -49,7 +50,8 @@ class Simulator:
         self._wire_onewire()
         self._scale, self._scale_port = self._wire_serial()
         self._wire_dht()
-        self.machine.add("commands", ControlSocket(self.loop, self.machine.path("sim.sock"), Commands(self).execute))
+        self.commands = Commands(self.machine, KitchenWorld(self), KitchenVerbs(self).verbs())
+        self.machine.add("commands", ControlSocket(self.loop, self.machine.path("sim.sock"), self.commands.execute))
         self.machine.steps.append(self._follow)
         self.loop.every(_SCALE_PERIOD_S, self._stream_weight)
         self._last_s: float | None = None
@@ -133,6 +135,7 @@ class Simulator:
 
     def _wire_transmitter(self, each: wiring.Transmitter) -> Callable[[], float]:
         condition = self.machine.condition(each.name, VALUE_FAULTS | {"cut", "ones", "garbage"})
+        condition.carrier = self.conditions[wiring.ADC]
         probe = self._probe(condition, each.truth, each.noise, each.drift_per_s)
         return LoopTransmitter(condition, probe, each.at_low, each.at_high, self.machine.chance).volts
 

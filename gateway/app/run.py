@@ -27,6 +27,8 @@ LOG_LIMIT = 5 * 1024 * 1024
 PREDECESSOR_S = 5.0
 """How long the processes of a supervisor that was just killed may take to stop."""
 
+DEMO_SITE = "demo-kitchen"
+"""The site id of config/kitchen.yaml, whose parts have a whole kitchen around them in the simulator."""
 _PYTHON = (sys.executable, "-I", "-m")
 _log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ class View(Protocol):
 
 
 def main(arguments: argparse.Namespace, view: View | None = None) -> int:
-    """Run until SIGINT or SIGTERM. arguments: file (or None), state, sim, speed, people.
+    """Run until SIGINT or SIGTERM. arguments: file (or None), state, sim, speed, people, scenario.
 
     Returns 0 after a clean stop, 1 when it may not or can't start; the reason is on stderr.
     """
@@ -83,6 +85,8 @@ class Run:
         self._paths = paths
         self._root = str(paths.sim_root.absolute()) if arguments.sim else None
         self._simulator_options = ("--speed", str(arguments.speed), *(("--people",) if arguments.people else ()))
+        if arguments.scenario:
+            self._simulator_options += ("--scenario", os.path.abspath(arguments.scenario))
         self._view = view
         self._compiling: subprocess.Popen[bytes] | None = None
         self._snapshot_ns = paths.snapshot.stat().st_mtime_ns
@@ -110,7 +114,7 @@ class Run:
     def _children(self, configuration: Configuration) -> list[Child]:
         children = [self._control()]
         if self._root is not None and not _simulator_runs(self._root):
-            children.insert(0, self._simulator(self._root))
+            children.insert(0, self._simulator(self._root, configuration))
         children.append(self._process("recorder", 2, *(("--sim",) if self._root else ())))
         if _has_field(configuration):
             children.append(self._field())
@@ -131,11 +135,12 @@ class Run:
         log = self._paths.log_dir / "safe-state.log"
         return Child(name, command, stop_rank, on_death, log, standby=bool(on_death), log=self._log_of(name))
 
-    def _simulator(self, root: str) -> Child:
-        """It stops after everything else: the log of its lines shows how the gateway left them."""
+    def _simulator(self, root: str, configuration: Configuration) -> Child:
+        """The kitchen, or the parts of any other site. It stops last: its log shows how the gateway left the lines."""
         ready = Path(root, "ready")
         ready.unlink(missing_ok=True)
-        command = (*_PYTHON, "fake_hw", "--root", root, *self._simulator_options)
+        site = () if configuration.site.id == DEMO_SITE else ("--site", str(self._paths.snapshot.absolute()))
+        command = (*_PYTHON, "fake_hw", "--root", root, *site, *self._simulator_options)
         return Child("simulator", command, 3, ready=ready.exists, log=self._log_of("simulator"))
 
     def _log_of(self, name: str) -> Path | None:

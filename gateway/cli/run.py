@@ -13,9 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file", nargs="?", type=Path, metavar="FILE", help="the site's file; else the last one compiled"
     )
     parser.add_argument("--state", type=Path, default=Path(".state"), metavar="DIR", help="state directory (./.state)")
-    parser.add_argument("--sim", action="store_true", help="on the simulated kitchen instead of real wires")
+    parser.add_argument("--sim", action="store_true", help="on simulated parts instead of real wires")
     parser.add_argument("--plain", action="store_true", help="log lines instead of the view")
     parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="simulated physics X times as fast")
+    parser.add_argument("--scenario", metavar="FILE", help="play this scenario on the simulated parts")
     parser.add_argument("--people", action="store_true", help="somebody opens the simulated doors now and then")
 
 
