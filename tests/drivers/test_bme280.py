@@ -1,0 +1,192 @@
+"""BME280: compensation, the part on the simulated wire, and two independent drivers beside ours."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.bme280 import Calibration, decode, decode_calibration
+from fake_hw.parts.bme280 import Trimming
+from gateway.core.errors import DeviceTimeout, InvalidData, NotConnected
+from tests.drivers.wire import Wire, values
+
+# The worked example of Bosch's BMP280 data sheet (BST-BMP280-DS001, 3.12), whose temperature and pressure formulas are
+# the same; the humidity words are of an ordinary part.
+EXAMPLE = Calibration(
+    (27504, 26435, -1000), (36477, -10685, 3024, 2855, 140, -7, 15500, -14600, 6000), (75, 354, 0, 337, 50, 30)
+)
+
+
+def burst(pressure: int = 415148, temperature: int = 519888, humidity: int = 30000, control: int = 0x24) -> bytes:
+    """Registers 0xF2 to 0xFE."""
+    data = (pressure << 4).to_bytes(3, "big") + (temperature << 4).to_bytes(3, "big") + humidity.to_bytes(2, "big")
+    return bytes((1, 0, control, 0, 0)) + data
+
+
+def test_the_data_sheets_example() -> None:
+    """UT = 519888 and UP = 415148 are 25.08 °C and 1006.53 hPa."""
+    temperature_c, _, pressure_hpa = decode(burst(), EXAMPLE)
+    assert temperature_c == pytest.approx(25.08, abs=0.005)
+    assert pressure_hpa == pytest.approx(1006.5327, abs=0.005)
+
+
+def test_calibration_words_come_out_of_their_nibbles() -> None:
+    """Signed and unsigned words, and the two that share a byte, negative ones too."""
+    trim = Trimming(h=(75, -354, 7, -2001, -333, -30))
+    registers = trim.registers()
+    low, high = (bytes(registers[each] for each in places) for places in (range(0x88, 0xA2), range(0xE1, 0xE8)))
+    assert decode_calibration(low, high) == Calibration(trim.t, trim.p, trim.h)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        burst(pressure=0x80000),
+        burst(temperature=0x80000),
+        burst(humidity=0x8000),
+        burst(temperature=0xFFFFF),
+        burst(pressure=0),
+        burst(control=0x25),
+        burst(control=0),
+        b"\x00" + burst()[1:],
+        b"\xff" * 13,
+        bytes(13),
+    ],
+)
+def test_what_is_no_measurement_is_refused(wrong: bytes) -> None:
+    """Skipped values, all ones, all zeros, and settings that are not ours."""
+    with pytest.raises(InvalidData):
+        decode(wrong, EXAMPLE)
+
+
+@given(st.integers(0, 0xFFFFF), st.integers(0, 0xFFFFF), st.integers(0, 0xFFFF))
+def test_any_data_is_a_possible_value_or_refused(pressure: int, temperature: int, humidity: int) -> None:
+    """Nothing outside what the part can measure comes out."""
+    try:
+        temperature_c, humidity_pct, pressure_hpa = decode(burst(pressure, temperature, humidity), EXAMPLE)
+    except InvalidData:
+        return
+    assert -40 <= temperature_c <= 85
+    assert 0 <= humidity_pct <= 100
+    assert 300 <= pressure_hpa <= 1100
+
+
+@given(st.binary(min_size=26, max_size=26), st.binary(min_size=7, max_size=7), st.binary(min_size=8, max_size=8))
+def test_any_calibration_is_survived(low: bytes, high: bytes, data: bytes) -> None:
+    """Whatever is burnt in, the result is a possible value or InvalidData, never another error."""
+    try:
+        temperature_c, _, pressure_hpa = decode(burst()[:5] + data, decode_calibration(low, high))
+    except InvalidData:
+        return
+    assert -40 <= temperature_c <= 85
+    assert 300 <= pressure_hpa <= 1100
+
+
+@pytest.mark.parametrize(
+    ("temperature", "humidity", "pressure"),
+    [(-39.0, 5.0, 1013.25), (-18.37, 63.2, 998.7), (25.0, 50.0, 1000.0), (60.0, 95.0, 310.0), (84.5, 1.0, 1090.0)],
+)
+def test_independent_drivers_agree(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, temperature: float, humidity: float, pressure: float
+) -> None:
+    """RPi.bme280, Adafruit's driver and ours compute the same from the same part, and it is the truth."""
+    import adafruit_bme280.basic
+    import bme280
+
+    wire.place("bme280", address=0x77)
+    wire.set(temperature=temperature, humidity=humidity, pressure=pressure)
+    seen = values(wire.open().read())
+    monkeypatch.setattr(time, "sleep", wire.timer.sleep)
+    monkeypatch.setattr(adafruit_bme280.basic, "sleep", wire.timer.sleep)
+    adafruit = adafruit_bme280.basic.Adafruit_BME280_I2C(wire.busio(), 0x77)
+    bus = wire.smbus()
+    richard = bme280.sample(bus, 0x77, bme280.load_calibration_params(bus, 0x77))
+    near = {name: quantity.tolerance for name, quantity in wire.quantities.items()}
+    assert seen["temperature"] == pytest.approx(temperature, abs=near["temperature"])
+    assert seen["humidity"] == pytest.approx(humidity, abs=near["humidity"])
+    assert seen["pressure"] == pytest.approx(pressure, abs=near["pressure"])
+    for other in (adafruit, richard):
+        assert other.temperature == pytest.approx(seen["temperature"], abs=near["temperature"])
+        assert other.humidity == pytest.approx(seen["humidity"], abs=near["humidity"])
+        assert other.pressure == pytest.approx(seen["pressure"], abs=near["pressure"])
+
+
+def test_an_independent_driver_computes_the_same_from_the_same_bytes(wire: Wire) -> None:
+    """With one calibration and one set of raw values RPi.bme280's floats and ours differ by rounding only."""
+    import bme280
+
+    wire.place("bme280")
+    params = bme280.load_calibration_params(wire.smbus(), 0x76)
+    low, high = (wire.smbus().read_i2c_block_data(0x76, *place) for place in ((0x88, 26), (0xE1, 7)))
+    calibration = decode_calibration(bytes(low), bytes(high))
+    for raw_t in range(340_000, 620_000, 36_000):
+        raw = burst(260_000, raw_t, 27_000)
+        other = bme280.compensated_readings(bme280.uncompensated_readings(raw[5:]), params)
+        assert decode(raw, calibration) == pytest.approx((other.temperature, other.humidity, other.pressure), abs=1e-6)
+
+
+def test_a_measurement_that_is_not_over_is_waited_for(wire: Wire) -> None:
+    """The measuring bit keeps old values out: the driver waits, and gives up after three conversions' time."""
+    wire.place("bme280")
+    slow = wire.open(sleep=lambda seconds: wire.timer.sleep(seconds / 2))
+    wire.set(temperature=31.0)
+    assert values(slow.read())["temperature"] == pytest.approx(31.0, abs=0.05)
+    with pytest.raises(DeviceTimeout, match="still measures"):
+        wire.open(sleep=lambda _: None).read()
+
+
+def test_another_chip_is_named(wire: Wire) -> None:
+    """A BMP280 has the same address and no humidity."""
+    wire.place("bme280")
+    wire.machine.do(lambda: wire.machine.bus("i2c", "/dev/i2c-1").part(0x76)._registers.update({0xD0: 0x58}))
+    with pytest.raises(InvalidData, match="says 0x58 instead of 0x60: it is a BMP280"):
+        wire.open().read()
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [("ones", InvalidData), ("garbage", InvalidData), ("nack", NotConnected), ("stuck", DeviceTimeout)],
+)
+def test_faults_are_errors(wire: Wire, fault: str, error: type[Exception]) -> None:
+    """Each fault of the wire ends in its own error, before and after the calibration is known."""
+    wire.place("bme280")
+    known, fresh = wire.open(), wire.open()
+    known.read()
+    wire.fault(fault)
+    for sensor in (known, fresh):
+        with pytest.raises(error):
+            sensor.read()
+    wire.fault("none")
+    assert len(known.read()) == 3
+    assert len(fresh.read()) == 3
+
+
+def test_flipped_bits_are_nearly_always_refused(wire: Wire) -> None:
+    """Reading twice finds a flipped bit unless the same one flips twice; what passes stays within the limits."""
+    wire.place("bme280")
+    sensor = wire.open()
+    sensor.read()
+    wire.fault("flip")
+    refused = 0
+    for _ in range(60):
+        try:
+            seen = values(sensor.read())
+        except InvalidData:
+            refused += 1
+            continue
+        assert -40 <= seen["temperature"] <= 85
+    assert refused >= 55
+
+
+def test_unplug_and_replug(wire: Wire) -> None:
+    """Unplugged: an error that says where; plugged in again, from power-on, its values are of now."""
+    wire.place("bme280")
+    sensor = wire.open()
+    sensor.read()
+    wire.plug(False)
+    with pytest.raises(NotConnected, match=r"nothing answers at 0x76 on /dev/i2c-1"):
+        sensor.read()
+    wire.plug(True)
+    wire.set(temperature=11.0)
+    assert values(sensor.read())["temperature"] == pytest.approx(11.0, abs=0.05)
