@@ -92,7 +92,8 @@ class _Wire:
             if self._handle is None:
                 self._handle = self._opener(self._bus)
             spec = registry.load(device.driver)
-            driver: Driver = spec.open(self._handle, spec.options(**device.options))
+            bus = self._handle if device.mux is None else self._handle.behind(device.mux.address, device.mux.channel)
+            driver: Driver = spec.open(bus, spec.options(**device.options))
             return driver
 
         return opened

@@ -8,7 +8,7 @@ from gateway.core.output import OutputPolicy
 from gateway.settings.keys import word
 from rules.definition import Rulebook
 
-__all__ = ["Access", "Bus", "Cloud", "Configuration", "Device", "Output", "Site", "Store"]
+__all__ = ["Access", "Bus", "Cloud", "Configuration", "Device", "Mux", "Output", "Site", "Store"]
 
 _ID = r"[a-z0-9-]{1,32}"
 _ID_HELP = "1 to 32 of a-z, 0-9 and -"
@@ -29,6 +29,14 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class Mux:
+    """The channel of a TCA9548A that lies between an I2C adapter and a part."""
+
+    address: int = word("the mux's address", low=0x70, high=0x77)
+    channel: int = word("which of its channels", low=0, high=7)
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """A part on a bus. options: the driver's own keys, checked, in base units, ready for `SPEC.options(**options)`."""
 
@@ -42,6 +50,7 @@ class Device:
     options: dict[str, Any]
     channels: tuple[Channel, ...]
     offsets: dict[str, float] = field(default_factory=dict)  # channel → calibration offset, in the channel's unit
+    mux: Mux | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ class Output:
     bus: str
     options: dict[str, Any]
     policy: OutputPolicy
+    mux: Mux | None = None
 
 
 @dataclass(frozen=True, slots=True)

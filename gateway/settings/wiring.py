@@ -10,7 +10,7 @@ from gateway.core.output import OutputPolicy
 from gateway.core.units import UNITS, convert_difference, parse_quantity
 from gateway.settings.claims import Claims
 from gateway.settings.keys import keys_of
-from gateway.settings.model import Bus, Device, Output
+from gateway.settings.model import Bus, Device, Mux, Output
 from gateway.settings.problems import Place, Problems, shown, suggestion
 from gateway.settings.structure import Entry, Section, structure
 from gateway.settings.tree import Mapping, Scalar
@@ -104,6 +104,7 @@ class Wirer:
         self._places: dict[str, Place] = {}
         self._broken_buses: set[str] = set()
         self._process_of_bus: dict[str, str] = {}
+        self._behind_mux: dict[tuple[str, str], tuple[bool, str]] = {}  # chip → whether it is, and the first such part
         self._read_backs: list[Entry[OutputEntry]] = []
 
     def bus(self, named: Named) -> None:
@@ -190,8 +191,25 @@ class Wirer:
             self._problems.add(named.place, f"{named.name!r}: {error}", f"see the page of driver {spec.name}")
             return None
         for claim in claims:
-            self._claims.take(_scope(bus), claim, f"{named.name!r}", named.place, on=f" on bus {bus.name!r}")
+            self._claim(named, bus, data.mux, claim)
         return _Part(named.name, data, named.node, named.place, spec, bus, options, made, channels)
+
+    def _claim(self, named: Named, bus: Bus, mux: Mux | None, claim: str) -> None:
+        """Parts behind different channels may have one address; one that is always connected may share it with none."""
+        place = named.place if mux is None else named.node.at("mux")
+        if mux is not None and bus.type != "i2c":
+            self._problems.add(place, f"'mux' means nothing on a bus of type {bus.type}", "remove it")
+            return
+        chip = " ".join(re.split(r"[/ ]+", claim)[:2])
+        is_behind, first = self._behind_mux.setdefault((_scope(bus), chip), (mux is not None, named.name))
+        if is_behind != (mux is not None):
+            what = (
+                f"{named.name!r} and {first!r} have the {chip}, one behind a mux and one before it: both would answer"
+            )
+            self._problems.add(place, what, "give one of them another, or wire both behind the mux")
+            return
+        behind = "" if mux is None else f"address 0x{mux.address:02x} channel {mux.channel} "
+        self._claims.take(_scope(bus), behind + claim, f"{named.name!r}", named.place, on=f" on bus {bus.name!r}")
 
     def _claim_name(self, named: Named, what: str) -> None:
         first = self._places.setdefault(named.name, named.place)
@@ -264,6 +282,7 @@ class Wirer:
             options=part.options,
             channels=part.channels,
             offsets=offsets,
+            mux=part.data.mux,
         )
 
     def _check_process(self, part: "_Part[DeviceEntry]") -> None:
@@ -318,7 +337,7 @@ class Wirer:
             read_back=data.read_back,
             read_back_s=data.read_back_s,
         )
-        return Output(part.name, part.spec.name, part.bus.name, part.options, policy)
+        return Output(part.name, part.spec.name, part.bus.name, part.options, policy, part.data.mux)
 
 
 def _scope(bus: Bus) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from gateway.core.driver import BusKind
 from gateway.settings.keys import word
+from gateway.settings.model import Mux
 
 NAME = r"[a-z][a-z0-9_]{0,31}"
 NAME_HELP = "a name is a small letter, then up to 31 small letters, digits and _"
@@ -23,7 +24,7 @@ class BusEntry:
     device: str = word(
         "path of the device node, e.g. /dev/i2c-1", default="", pattern=r"/dev(/[A-Za-z0-9_:+@-][A-Za-z0-9_.:+@-]*)+"
     )
-    baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = word(
+    baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 256000] = word(
         "serial, modbus_rtu: bits per second", default=9600
     )
     parity: Literal["none", "even", "odd"] = word("serial, modbus_rtu: parity bit", default="none")
@@ -46,6 +47,7 @@ class DeviceEntry:
 
     driver: str = word("the part's driver (list: gateway drivers)")
     bus: str = word("the bus it is wired to; may be left out when there is one of the kind", default="")
+    mux: Mux | None = word("i2c: the TCA9548A it is behind, {address: 0x70, channel: 3}", default=None)
     every_s: float | None = word("how often it is polled, e.g. 5 s", unit="s", low=0.01, high=_DAY_S, default=None)
     deadline_s: float | None = word("how long one poll may take", unit="s", low=0.01, high=60, default=None)
     offset: str | dict[str, str] = word("calibration, added to what it measures: {temperature: -0.2 Cel}", default="")
@@ -57,6 +59,7 @@ class OutputEntry:
 
     driver: str = word("the part's driver (list: gateway drivers)")
     bus: str = word("the bus it is wired to; may be left out when there is one of the kind", default="")
+    mux: Mux | None = word("i2c: the TCA9548A it is behind, {address: 0x70, channel: 3}", default=None)
     safe: bool = word("the state it has when nobody asks for another: off or on", default=False)
     lease_s: float = word("how long a decision holds without being refreshed", unit="s", low=1, high=3600, default=3.0)
     min_on_s: float = word("shortest time on", unit="s", low=0, high=_DAY_S, default=0.0)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from smbus2 import SMBus, i2c_msg
+from smbus2 import SMBus
 
 from drivers.buses import i2c, open_bus, power_rail
 from drivers.buses.i2c import I2CAdapter
@@ -19,6 +19,7 @@ from fake_hw.machine import Machine, Wiring
 from gateway.core.driver import Bus
 from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData, NotConnected
 from gateway.core.quality import Reason
+from tests.oracle_i2c import BusioI2C
 
 NODE = "/dev/i2c-3"
 POWER = 22
@@ -267,26 +268,6 @@ def test_an_absent_mux_hinders_nobody_behind_another(machine: Machine, muxed: I2
     assert round(measured(muxed.behind(0x70, 0))) == 5
     with pytest.raises(NotConnected):
         measured(muxed.behind(0x71, 0))
-
-
-class BusioI2C:
-    """busio's interface over smbus2, so that Adafruit's drivers run on any Linux adapter."""
-
-    def __init__(self, bus: SMBus) -> None:
-        self._bus = bus
-
-    def try_lock(self) -> bool:
-        return True
-
-    def unlock(self) -> None: ...
-
-    def writeto(self, address: int, buffer: Any, *, start: int = 0, end: int | None = None) -> None:
-        self._bus.i2c_rdwr(i2c_msg.write(address, bytes(buffer[start:end])))
-
-    def readfrom_into(self, address: int, buffer: Any, *, start: int = 0, end: int | None = None) -> None:
-        message = i2c_msg.read(address, len(buffer[start:end]))
-        self._bus.i2c_rdwr(message)
-        buffer[start : start + len(message)] = bytes(message)
 
 
 def test_an_independent_driver_hears_the_same_parts(machine: Machine, muxed: I2CAdapter) -> None:

@@ -1,0 +1,65 @@
+"""The wires of control: parts behind a multiplexer are opened on their channel."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+from drivers.buses import open_bus
+from fake_hw.inject import install
+from fake_hw.machine import Machine, Wiring
+from gateway.control.wires import Wires
+from gateway.core.driver import Bus, Driver
+from gateway.core.reading import Sample
+from gateway.settings.model import Device, Mux
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    """Two sensors with one address behind one mux, 3 °C at channel 1 and 8 °C at channel 2."""
+    root = tempfile.mkdtemp(prefix="kg-", dir="/tmp")
+    made = Machine(root)
+    undo = install(root)
+    made.place("tca9548a", "mux", Wiring("i2c", "/dev/i2c-1", {"address": 0x70}))
+    for channel, truth in ((1, 3.0), (2, 8.0)):
+        made.place("sht4x", f"air{channel}", Wiring("i2c", f"/dev/i2c-1 mux 0x70 channel {channel}", {"address": 0x44}))
+        made.truths[f"air{channel}.temperature"] = truth
+    made.start()
+    yield made
+    undo()
+    made.stop()
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def read_of(driver: Driver) -> float:
+    """The first sample's value."""
+    (first, *_) = driver.read()
+    assert isinstance(first, Sample)
+    return first.value
+
+
+def test_two_sensors_with_one_address_are_two_devices(machine: Machine) -> None:
+    """The key `mux` of a device reaches its driver: each reads its own sensor."""
+    wires = Wires(lambda bus: open_bus(bus, machine.root))
+    wires.configure((Bus("sensors", "i2c", "/dev/i2c-1"),))
+    drivers = [
+        wires.device(
+            Device(
+                f"air{channel}",
+                "sht4x",
+                "sensors",
+                "control",
+                "polled",
+                1.0,
+                1.0,
+                {"address": 0x44},
+                (),
+                mux=Mux(0x70, channel),
+            )
+        )
+        for channel in (1, 2)
+    ]
+    for _ in range(2):
+        assert [round(read_of(driver)) for driver in drivers] == [3, 8]
+    wires.close()
