@@ -10,29 +10,10 @@ from fake_hw.physics.cold import ColdRoom, Freezer
 from fake_hw.physics.gas import GasLine, Hood
 from fake_hw.physics.heat import Fryer, Oven
 from fake_hw.physics.people import Cooks
+from fake_hw.physics.room import Room
 
 _LONGEST_STEP_S = 1.0
 DOORS = ("walkin", "freezer", "oven", "back")
-
-
-@dataclass(slots=True)
-class Room:
-    """The kitchen's air and the dry store beside it. °C, %RH."""
-
-    ambient_c: float = 26.0
-    dry_c: float = 21.5
-    dry_pct: float = 52.0
-    back_door_open: bool = False
-    _phase_s: float = 0.0
-
-    def step(self, seconds: float, heat_w: float, airflow: float) -> None:
-        """Equipment warms the room, the hood takes most of it away; the dry store follows the day."""
-        self._phase_s += seconds
-        final_c = 25.0 + heat_w * (0.0007 - 0.0004 * min(1.0, airflow)) - (2.0 if self.back_door_open else 0.0)
-        self.ambient_c += (min(38.0, final_c) - self.ambient_c) * min(1.0, seconds / 900.0)
-        day = math.sin(2 * math.pi * self._phase_s / 86_400.0)
-        self.dry_c += (21.5 + 1.5 * day - self.dry_c) * min(1.0, seconds / 600.0)
-        self.dry_pct += (52.0 - 6.0 * day - self.dry_pct) * min(1.0, seconds / 600.0)
 
 
 @dataclass(slots=True)
@@ -172,7 +153,9 @@ class Kitchen:
         motors_w = sum(watts for name, watts in motors.items() if name in energised)
         self.mains.step(seconds, resistive_w, motors_w)
         burners_w = 12_000.0 if self.gas.burning and self.gas.pressure_hpa > 15.0 else 0.0
-        self.room.step(seconds, self.mains.watts + burners_w, self.hood.airflow)
+        self.room.people = self.cooks.number
+        frying = self.fryer.basket_w > 0.0
+        self.room.step(seconds, self.mains.watts + burners_w, self.hood.airflow, burners_w, frying)
 
 
 # quantity → (its owner within the kitchen, attribute): what `set`, `hold` and `status` name
@@ -191,6 +174,9 @@ _PLACES: dict[str, tuple[Callable[[Kitchen], Any], str]] = {
     "gas.supply": (lambda k: k.gas, "supply_hpa"),
     "hood.airflow": (lambda k: k.hood, "airflow"),
     "room.ambient": (lambda k: k.room, "ambient_c"),
+    "room.humidity": (lambda k: k.room, "humidity_pct"),
+    "room.co2": (lambda k: k.room, "co2_ppm"),
+    "room.pm25": (lambda k: k.room, "pm25_ug_m3"),
     "dry.temperature": (lambda k: k.room, "dry_c"),
     "dry.humidity": (lambda k: k.room, "dry_pct"),
     "mains.voltage": (lambda k: k.mains, "volts"),

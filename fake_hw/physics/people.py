@@ -18,6 +18,11 @@ class Cooks:
     cooking: bool = False
     _basket_s: float = 0.0
 
+    @property
+    def number(self) -> int:
+        """How many are in the kitchen: one who looks after it, four at work, eight in the rush."""
+        return 1 + 3 * self.busy + 4 * self.cooking
+
     def basket_w(self, seconds: float) -> tuple[float, float]:
         """(heat that food takes from the oil in W, stock taken in kg) for this step."""
         if not self.cooking:

@@ -230,3 +230,32 @@ def test_every_quantity_and_door_can_be_moved(kitchen: Kitchen) -> None:
         kitchen.set_door(door, True)
         kitchen.set_door(door, False)
     assert not any((kitchen.walkin.door_open, kitchen.oven.door_open, kitchen.room.back_door_open))
+
+
+def test_the_rooms_air_is_a_mass_balance(kitchen: Kitchen) -> None:
+    """A closed kitchen with burners on passes 2,000 ppm CO2 within minutes; the hood brings it near the street's."""
+    kitchen.cooks.cooking = True
+    kitchen.step(900.0, {"gas_valve"})
+    assert read(kitchen, "room.co2") > 2_000
+    fumes = read(kitchen, "room.pm25")
+    assert fumes > 50
+    kitchen.step(1800.0, {"gas_valve", "hood_fan"})
+    assert 420 < read(kitchen, "room.co2") < 900
+    assert read(kitchen, "room.pm25") < fumes / 2
+
+
+def test_people_alone_raise_co2_to_their_balance(kitchen: Kitchen) -> None:
+    """One person at light work in one air change an hour: 420 ppm outdoors plus 0.0078 l/s over 150 m³/h."""
+    kitchen.step(86_400.0, ())
+    assert read(kitchen, "room.co2") == pytest.approx(420 + 0.0078e-3 / (150 / 3600) * 1e6, abs=5)
+
+
+def test_a_day_is_the_same_day_for_the_same_seed(kitchen: Kitchen) -> None:
+    """Everything random comes from the seed: two kitchens live the same day, a third one another."""
+    twin, other = Kitchen(random.Random(1)), Kitchen(random.Random(2))
+    for each in (kitchen, twin, other):
+        each.cooks.busy = each.cooks.cooking = True
+        each.step(3600.0, {"walkin_compressor", "hood_fan"})
+    states = [[read(each, name) for name in QUANTITIES] for each in (kitchen, twin, other)]
+    assert states[0] == states[1]
+    assert states[0] != states[2]
