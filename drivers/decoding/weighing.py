@@ -13,7 +13,7 @@ CERTAIN_WITHIN = 0.25
 
 
 def mass_kg(raw: int, tare: int, counts_per_kg: float) -> float:
-    """Kilograms of a converter's counts. tare: the counts of the empty platform; counts_per_kg: negative if it falls."""
+    """Kilograms of a converter's counts. tare: those of the empty platform. counts_per_kg: below 0 if they fall."""
     return (raw - tare) / counts_per_kg
 
 

@@ -11,6 +11,7 @@ from drivers.buses import open_bus
 from fake_hw.machine import Machine, Quantity, Wiring
 from gateway.core.driver import Bus, BusKind
 from tests.oracle_i2c import BusioI2C
+from tests.oracle_spi import OracleSpi
 
 NODE = "/dev/i2c-1"
 NAME = "part"
@@ -67,6 +68,12 @@ class Wire:
     def busio(self) -> BusioI2C:
         """The adapter as Adafruit's drivers want it."""
         return BusioI2C(self.smbus())
+
+    def spi(self) -> OracleSpi:
+        """The chip select as Adafruit's drivers want it: bus and select pin in one."""
+        spi = OracleSpi(self.machine.path(self._device))
+        self._opened.append(spi)
+        return spi
 
     def set(self, **truths: float) -> None:
         """Make quantities of the part true."""
