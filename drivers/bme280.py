@@ -70,7 +70,8 @@ class Bme280:
         for _ in range(ATTEMPTS):
             self._sleep(MEASUREMENT_S)
             burst = self._read_twice(BURST, BURST_LENGTH)
-            if not burst[1] & (STATUS_MEASURING | STATUS_IM_UPDATE):
+            busy = burst[1] & (STATUS_MEASURING | STATUS_IM_UPDATE)
+            if not busy or burst[0] != OSRS_X1:  # a floating bus reads busy too: `decode` says so
                 return burst
         raise DeviceTimeout(f"the part still measures after {ATTEMPTS * MEASUREMENT_S * 1000:.0f} ms: replace it")
 
