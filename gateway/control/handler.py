@@ -219,11 +219,23 @@ def read_samples(body: bytes | None) -> list[Outcome]:
 def _outcome(row: Any) -> Outcome:
     match row:
         case [str(device), int(time_ns), dict(values)]:
-            if all(map(_is_value, values.values())):
-                return Outcome(device, time_ns, tuple(Sample(channel, value) for channel, value in values.items()))
+            samples = tuple(_sample(channel, entry) for channel, entry in values.items())
+            return Outcome(device, time_ns, samples)
         case [str(device), int(time_ns), None, str(name), str(detail)] if name.startswith("Bad"):
             return Outcome(device, time_ns, None, Reason(name), detail)
     raise ValueError(f"malformed sample {row!r:.100}")
+
+
+def _sample(channel: str, entry: Any) -> Sample:
+    """A good value by itself; another with its reason and words; none where the reason is Bad."""
+    match entry:
+        case [None, str(name), str(detail)] if name.startswith("Bad"):
+            return Sample.missing(channel, Reason(name), detail)
+        case [value, str(name), str(detail)] if _is_value(value) and not name.startswith("Bad"):
+            return Sample(channel, value, Reason(name), detail)
+    if _is_value(entry):
+        return Sample(channel, entry)
+    raise ValueError(f"malformed value of {channel}: {entry!r:.100}")
 
 
 def _is_value(value: object) -> bool:

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 
 from gateway.core.driver import Channel
-from gateway.core.quality import Reason
-from gateway.core.reading import Reading, Value
+from gateway.core.quality import Quality, Reason
+from gateway.core.reading import Reading, Sample, Value
 from gateway.local.polling import Outcome
 from gateway.settings.model import Device
 
@@ -37,7 +37,7 @@ class ReadingMaker:
                 detail = f"the driver gave no {channel.name}: report this as a fault of the driver"
                 readings.append(Reading(point, None, Reason.BAD_INTERNAL_ERROR, outcome.time_ns, detail))
             else:
-                value, reason, detail = _judge(channel, sample.value, sample.reason, offset)
+                value, reason, detail = _judge(channel, sample, offset)
                 readings.append(Reading(point, value, reason, outcome.time_ns, detail))
         return readings
 
@@ -57,17 +57,20 @@ def health_readings(values: Mapping[str, Value | None], time_ns: int) -> list[Re
     ]
 
 
-def _judge(channel: Channel, value: Value, reason: Reason, offset: float) -> tuple[Value | None, Reason, str]:
+def _judge(channel: Channel, sample: Sample, offset: float) -> tuple[Value | None, Reason, str]:
     """The value with its calibration, at the part's resolution, and how far it may be trusted."""
+    value, reason = sample.value, sample.reason
+    if reason.quality is Quality.BAD:
+        return None, reason, sample.detail
     if channel.is_binary or isinstance(value, bool):
         if channel.is_binary and isinstance(value, bool):
-            return value, reason, ""
+            return value, reason, sample.detail
         kind = "true or false" if channel.is_binary else "a number"
         return None, Reason.BAD_INTERNAL_ERROR, f"the driver gave {value!r} where {kind} is needed"
     if not math.isfinite(value):
         return None, Reason.BAD_OUT_OF_RANGE, f"{value} is no measurement: check the sensor and its wires"
     value = round(value + offset, channel.digits)
     if channel.low <= value <= channel.high:
-        return value, reason, ""
+        return value, reason, sample.detail
     detail = f"{value} {channel.unit} is outside the part's {channel.low:g} to {channel.high:g} {channel.unit}"
     return value, Reason.UNCERTAIN_ENGINEERING_UNITS_EXCEEDED, detail

@@ -52,19 +52,19 @@ class Wires:
     def device(self, device: Device) -> Driver:
         """Open a polled device. May block for its bus; raises DeviceError."""
         spec = registry.load(device.driver)
-        driver: Driver = spec.open(self._wire(device), spec.options(**device.options))
+        driver: Driver = spec.open(self._wire(device), spec.options_of(device.options))
         return driver
 
     def input(self, device: Device, on_change: Callable[[bool, int], None]) -> "WatchedInput":
         """Claim an input line and report its edges from now on. Raises DeviceError."""
         spec = registry.load(device.driver)
-        line: DigitalInput = spec.open(self._wire(device), spec.options(**device.options))
+        line: DigitalInput = spec.open(self._wire(device), spec.options_of(device.options))
         return WatchedInput(line, device.channels[0].name, on_change)
 
     def output(self, output: Output) -> DigitalOutput:
         """Claim an output line at its safe level. Raises DeviceError."""
         spec = registry.load(output.driver)
-        handle: DigitalOutput = spec.open(self._wire(output), spec.options(**output.options), output.policy.safe)
+        handle: DigitalOutput = spec.open(self._wire(output), spec.options_of(output.options), output.policy.safe)
         return handle
 
     def silent_edges(self) -> list[str]:

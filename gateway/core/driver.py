@@ -1,9 +1,10 @@
 """What a driver is, and the buses it may talk to. Drivers import gateway.core and no other room."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from gateway.core.options import rebuilt
 from gateway.core.reading import Occurrence, Sample
 
 BusKind = Literal["i2c", "spi", "serial", "modbus_rtu", "modbus_tcp", "onewire", "iio", "gpio", "evdev", "dht", "mqtt"]
@@ -289,6 +290,10 @@ class Spec:
     def process_on(self, kind: BusKind) -> Literal["control", "field"]:
         """The process that reads it on this kind of bus."""
         return "field" if kind in FIELD_BUSES else self.process
+
+    def options_of(self, data: Mapping[str, Any]) -> Any:
+        """The options in a snapshot's plain data, nested ones too. Raises TypeError or ValueError."""
+        return rebuilt(self.options, data)
 
     def deadline_of(self, options: Any) -> float:
         """Seconds that one read may take with these options."""

@@ -42,6 +42,14 @@ class SensorFailure(DeviceError):
     reason = Reason.BAD_SENSOR_FAILURE
 
 
+class WrongOption(GatewayError, ValueError):
+    """Options that contradict each other; `at` leads to the one to correct, e.g. ("registers", "pressure")."""
+
+    def __init__(self, message: str, at: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.at = at
+
+
 class ConfigurationError(GatewayError, ValueError):
     """A configuration that must not run; `problems` holds every fault found, each `file:line: what; cure`."""
 

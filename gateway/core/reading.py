@@ -1,5 +1,6 @@
 """What was seen: a driver's `Sample` and the poller's `Reading`."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,11 +14,18 @@ class Sample:
     """One measured value of one channel, as a driver saw it.
 
     A driver returns samples or raises; it never returns an old value as new. `value` is in the channel's unit.
+    A device that fails as a whole raises; where one channel of several has no value, its sample is `missing`.
     """
 
     channel: str
     value: Value
-    reason: Reason = Reason.GOOD  # Good… or Uncertain…; a bad value is raised, not returned
+    reason: Reason = Reason.GOOD
+    detail: str = ""  # words for a person when it is not good
+
+    @staticmethod
+    def missing(channel: str, reason: Reason, detail: str) -> "Sample":
+        """The channel has no value now, while others of its device have one. reason: Bad…"""
+        return Sample(channel, math.nan, reason, detail)
 
 
 @dataclass(frozen=True, slots=True)

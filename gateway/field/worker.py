@@ -14,6 +14,8 @@ from gateway.core.clock import Clock
 from gateway.core.driver import Driver
 from gateway.core.errors import ConfigurationError, Refused
 from gateway.core.event import Event
+from gateway.core.quality import Quality, Reason
+from gateway.core.reading import Sample
 from gateway.core.role import Role
 from gateway.field.mailbox import Mailbox
 from gateway.local.client import Connection
@@ -93,7 +95,7 @@ class _Wire:
                 self._handle = self._opener(self._bus)
             spec = registry.load(device.driver)
             bus = self._handle if device.mux is None else self._handle.behind(device.mux.address, device.mux.channel)
-            driver: Driver = spec.open(bus, spec.options(**device.options))
+            driver: Driver = spec.open(bus, spec.options_of(device.options))
             return driver
 
         return opened
@@ -201,7 +203,15 @@ def sample_row(outcome: Outcome) -> list[object]:
     """One poll as docs/local-protocol.md's samples row."""
     if outcome.samples is None:
         return [outcome.device, outcome.time_ns, None, outcome.reason.value, outcome.detail]
-    return [outcome.device, outcome.time_ns, {sample.channel: sample.value for sample in outcome.samples}]
+    return [outcome.device, outcome.time_ns, {sample.channel: _entry(sample) for sample in outcome.samples}]
+
+
+def _entry(sample: Sample) -> object:
+    """A good value by itself; otherwise with its reason and words, null for a Bad one."""
+    if sample.reason is Reason.GOOD:
+        return sample.value
+    value = None if sample.reason.quality is Quality.BAD else sample.value
+    return [value, sample.reason.value, sample.detail]
 
 
 def _groups(configuration: Configuration) -> Iterable[tuple[Bus, list[Device]]]:

@@ -258,9 +258,23 @@ def test_samples_become_outcomes() -> None:
     assert bad == Outcome("dht", 8, None, Reason.BAD_TIMEOUT, "hangs")
 
 
+def test_a_channels_own_reason_comes_through() -> None:
+    """One channel of a device that answers may be doubtful or without a value, each with its words."""
+    values = b'"core": [null, "BadSensorFailure", "open probe"], "air": [99.5, "UncertainSensorNotAccurate", "jumps"]'
+    (outcome,) = read_samples(b'[["oven", 7, {"door": true, ' + values + b"}]]")
+    assert outcome.samples is not None
+    door, core, air = outcome.samples
+    assert door == Sample("door", True)
+    assert core == Sample.missing("core", Reason.BAD_SENSOR_FAILURE, "open probe")
+    assert air == Sample("air", 99.5, Reason.UNCERTAIN_SENSOR_NOT_ACCURATE, "jumps")
+
+
 @pytest.mark.parametrize(
     "body",
     [
+        b'[["dht", 7, {"x": [1.5, "BadTimeout", "late"]}]]',
+        b'[["dht", 7, {"x": [null, "Good", ""]}]]',
+        b'[["dht", 7, {"x": [1.5, "Good"]}]]',
         b"{}",
         b"[1]",
         b'[["dht"]]',
@@ -274,7 +288,7 @@ def test_samples_become_outcomes() -> None:
 )
 def test_malformed_samples_are_refused(body: bytes) -> None:
     """Field is not trusted with the shape of its data."""
-    with pytest.raises(ValueError, match=r"sample|JSON|Reason"):
+    with pytest.raises(ValueError, match=r"sample|value|JSON|Reason"):
         read_samples(body)
 
 

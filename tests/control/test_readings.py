@@ -42,6 +42,16 @@ def test_what_is_no_number_is_bad(value: float) -> None:
     assert (reading.value, reading.reason) == (None, Reason.BAD_OUT_OF_RANGE)
 
 
+def test_a_channel_without_a_value_spoils_no_other() -> None:
+    """A missing sample is a Bad reading with the driver's reason and words; its neighbours stay good."""
+    maker = ReadingMaker([device("oven", TEMPERATURE, DOOR)])
+    samples = (Sample.missing("temperature", Reason.BAD_SENSOR_FAILURE, "open probe"), Sample("open", True))
+    assert maker.make(Outcome("oven", 5, samples)) == [
+        Reading("oven.temperature", None, Reason.BAD_SENSOR_FAILURE, 5, "open probe"),
+        Reading("oven.open", True, Reason.GOOD, 5),
+    ]
+
+
 def test_a_drivers_doubt_is_kept() -> None:
     """An Uncertain sample becomes an Uncertain reading."""
     assert made(20.0, reason=Reason.UNCERTAIN_SENSOR_NOT_ACCURATE).reason is Reason.UNCERTAIN_SENSOR_NOT_ACCURATE

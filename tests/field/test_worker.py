@@ -202,3 +202,17 @@ def test_rows_are_as_documented() -> None:
     assert sample_row(Outcome("dht", 5, (Sample("temperature", 1.5),))) == ["dht", 5, {"temperature": 1.5}]
     bad = Outcome("dht", 5, None, Reason.BAD_TIMEOUT, "late")
     assert sample_row(bad) == ["dht", 5, None, "BadTimeout", "late"]
+    mixed = (
+        Sample("door", True),
+        Sample.missing("core", Reason.BAD_SENSOR_FAILURE, "open probe"),
+        Sample("air", 9.5, Reason.UNCERTAIN_SENSOR_NOT_ACCURATE, "jumps"),
+    )
+    assert sample_row(Outcome("oven", 5, mixed)) == [
+        "oven",
+        5,
+        {
+            "door": True,
+            "core": [None, "BadSensorFailure", "open probe"],
+            "air": [9.5, "UncertainSensorNotAccurate", "jumps"],
+        },
+    ]
