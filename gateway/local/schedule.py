@@ -8,13 +8,21 @@ REST_LIMIT_NS = 60_000_000_000
 
 
 class Schedule:
-    """The due times of one bus's devices. Pure: the caller says what time it is. Times in CLOCK_BOOTTIME ns."""
+    """The due times of one bus's devices. Pure: the caller says what time it is. Times in CLOCK_BOOTTIME ns.
 
-    __slots__ = ("_due", "_every_ns")
+    At the start all are due, because interlocks wait for every input. From then on each has a place of its own within
+    its period: a hundred devices of one rate that were always due together would make each other late for ever.
+    """
+
+    __slots__ = ("_due", "_every_ns", "_second_ns")
 
     def __init__(self, every_ns: Mapping[str, int], start_ns: int) -> None:
         self._every_ns = dict(every_ns)
         self._due = [(start_ns, order, name) for order, name in enumerate(self._every_ns)]
+        count = len(self._due)
+        self._second_ns = {
+            name: start_ns + self._every_ns[name] * (order + 1) // count for _, order, name in self._due
+        }
         heapq.heapify(self._due)
 
     @property
@@ -31,6 +39,7 @@ class Schedule:
         if due_ns > now_ns:
             return None
         every_ns = self._every_ns[name]
+        due_ns = self._second_ns.pop(name, due_ns + every_ns) - every_ns
         missed = (now_ns - due_ns) // every_ns
         heapq.heapreplace(self._due, (due_ns + (missed + 1) * every_ns, order, name))
         return name

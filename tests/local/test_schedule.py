@@ -6,13 +6,25 @@ MS = 1_000_000
 
 
 def test_each_device_keeps_its_own_rhythm() -> None:
-    """Devices of different rates share a bus without drift."""
+    """Devices of different rates share a bus without drift, all asked at once at the start, then at places apart."""
     schedule = Schedule({"fast": 200 * MS, "slow": 1000 * MS}, 0)
     turns: dict[str, list[int]] = {"fast": [], "slow": []}
     for now in range(0, 2001 * MS, MS):
         while (name := schedule.take(now)) is not None:
             turns[name].append(now // MS)
-    assert turns == {"fast": list(range(0, 2001, 200)), "slow": [0, 1000, 2000]}
+    assert turns == {"fast": [0, *range(100, 2001, 200)], "slow": [0, 1000, 2000]}
+
+
+def test_equal_rates_are_spread_over_the_period() -> None:
+    """A hundred devices of one rate are never due together again after the start, and none waits longer than once."""
+    schedule = Schedule({str(number): 1000 * MS for number in range(100)}, 0)
+    turns: dict[int, list[str]] = {}
+    for now in range(0, 3000 * MS, 10 * MS):
+        while (name := schedule.take(now)) is not None:
+            turns.setdefault(now // MS, []).append(name)
+    assert len(turns[0]) == 100
+    assert {len(names) for now, names in turns.items() if now} == {1}
+    assert [turns[now] for now in (10, 1010, 2010)] == [["0"], ["0"], ["0"]]
 
 
 def test_a_late_turn_does_not_shift_the_next() -> None:
