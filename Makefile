@@ -1,7 +1,7 @@
 # Thin names for what the scripts do; nothing here is needed to run or to test the gateway.
 PYTHON = .venv/bin/python
 
-.PHONY: check test soak bench generated
+.PHONY: check test soak bench vm-test generated
 
 check: ## style, types, import contracts, generated files
 	.ci/check
@@ -14,6 +14,9 @@ soak: ## the long variants: 50 kills of each process, a minute without the broke
 
 bench: ## the whole chain, measured
 	$(PYTHON) -m bench.pipeline
+
+vm-test: ## the bus code on a real kernel's device nodes, in a small virtual machine (builds it first)
+	tests/vm/run
 
 generated: ## config/schema.json and docs/drivers from the code
 	.ci/generated

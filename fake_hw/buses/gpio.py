@@ -2,8 +2,11 @@
 
 import contextlib
 import errno
-import socket
+import fcntl
+import os
+import select
 import struct
+import termios
 import time
 from typing import TYPE_CHECKING
 
@@ -68,6 +71,44 @@ class HeldLine:
             self.request.emit(self, 1 if rising else 2)
 
 
+class EventQueue:
+    """The events of a request that wait for its reader, in a pipe whose reading end is the request's descriptor.
+
+    As in the kernel the oldest is lost when it is full: unlike a socket's, a pipe's contents can be counted and taken
+    back by who wrote them.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.handed, self.descriptor = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.descriptor, False)
+        self._size = size
+
+    def put(self, event: bytes) -> None:
+        """Append one."""
+        unread = struct.unpack("i", fcntl.ioctl(self.descriptor, termios.FIONREAD, bytes(4)))[0]
+        if unread >= self._size * abi.EVENT.size:
+            self._lose_the_oldest()
+        with contextlib.suppress(OSError):  # nobody reads any more; the hang-up is on the way
+            os.write(self.descriptor, event)
+
+    def is_abandoned(self) -> bool:
+        """Nobody has the reading end any more."""
+        poll = select.poll()
+        poll.register(self.descriptor, 0)
+        return bool(poll.poll(0))
+
+    def close(self) -> None:
+        """The reader sees the end."""
+        descriptor, self.descriptor = self.descriptor, -1
+        os.close(descriptor)
+
+    def _lose_the_oldest(self) -> None:
+        reader = os.open(f"/proc/self/fd/{self.descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with contextlib.suppress(BlockingIOError):  # the program has read them all meanwhile
+            os.read(reader, abi.EVENT.size)
+        os.close(reader)
+
+
 class Request:
     """A granted GPIO_V2_GET_LINE: holds its lines until its descriptor is closed, by the program or by its death."""
 
@@ -75,12 +116,11 @@ class Request:
         self.chip = chip
         self.pid = pid
         self.consumer = request.consumer
-        self.events, self.handed = socket.socketpair()  # the program's end is what it polls and reads
-        self.events.setblocking(False)
+        self.events = EventQueue(request.buffer_size)
         self._number = 0
         self._all = (1 << len(request.offsets)) - 1
         self.held = [HeldLine(self, *pair) for pair in zip(request.offsets, request.configs, strict=True)]
-        chip.loop.watch(self.events.fileno(), self.hung_up)
+        chip.loop.watch(self.events.descriptor, self.hung_up)
 
     def serve(self, peer: Peer, packet: bytes) -> None:
         """An ioctl on the request's descriptor; CLOSE is the program's close()."""
@@ -94,12 +134,12 @@ class Request:
             if code == CLOSE:
                 self.release()
                 peer.reply(0)
-            elif self.events.fileno() < 0:
+            elif self.events.descriptor < 0:
                 peer.reply(errno.ENODEV)
             elif code in handlers:
                 peer.reply(0, handlers[code](packet[_CODE.size :]))
             else:
-                peer.reply(errno.ENOTTY)
+                peer.reply(errno.EINVAL)
         except abi.Rejected as error:
             peer.reply(error.args[0])
         except struct.error:
@@ -117,50 +157,44 @@ class Request:
         if not mask & self._all:
             raise abi.Rejected(errno.EINVAL)
         chosen = [(index, held) for index, held in enumerate(self.held) if mask >> index & 1]
-        if not all(held.config.flags & abi.OUTPUT for _, held in chosen):
+        lines = self.chip.lines.lines
+        if any(lines[held.offset].output is None for _, held in chosen):
             raise abi.Rejected(errno.EPERM)
         for index, held in chosen:
-            self.chip.lines.lines[held.offset].output = held.logical(bits >> index & 1)
+            lines[held.offset].output = held.logical(bits >> index & 1)
             self.chip.lines.settle(held.offset, "set", self.pid)
         return payload
 
     def _set_config(self, payload: bytes) -> bytes:
         configs = abi.parse_config(payload, len(self.held))
         for held, config in zip(self.held, configs, strict=True):
-            held.config = config
-        self.configure("set")
+            if config.flags & (abi.INPUT | abi.OUTPUT):  # a line without a direction is left as it is
+                held.config = config
+                self._configure(held, "set")
         return payload
 
-    def configure(self, why: str) -> None:
+    def claim(self) -> None:
         """Put every line's configuration into force; an output's level comes with its direction, in one step."""
         for held in self.held:
-            self._configure(held, why)
+            self._configure(held, "claim")
 
     def emit(self, held: HeldLine, identifier: int) -> None:
-        """Send an edge event; a reader that does not read loses events, as with the kernel's full buffer."""
+        """Queue an edge event."""
         self._number += 1
         clock = time.CLOCK_REALTIME if held.config.flags & abi.REALTIME else time.CLOCK_MONOTONIC
         stamp = time.clock_gettime_ns(clock)
-        event = abi.EVENT.pack(stamp, identifier, held.offset, self._number, held.number)
-        with contextlib.suppress(OSError):
-            self.events.send(event)
+        self.events.put(abi.EVENT.pack(stamp, identifier, held.offset, self._number, held.number))
 
     def hung_up(self) -> None:
-        """The descriptor was closed (or written to, which means nothing)."""
-        try:
-            gone = not self.events.recv(4096)
-        except BlockingIOError:
-            gone = False
-        except OSError:
-            gone = True
-        if gone:
+        """The descriptor may have been closed."""
+        if self.events.descriptor >= 0 and self.events.is_abandoned():
             self.release()
 
     def release(self) -> None:
         """Free the lines. Their level then: kept by a chip that persists, else what pulls it."""
-        if self.events.fileno() < 0:
+        if self.events.descriptor < 0:
             return
-        self.chip.loop.forget(self.events.fileno())
+        self.chip.loop.forget(self.events.descriptor)
         self.events.close()
         for held in self.held:
             held.release()
@@ -234,7 +268,7 @@ class GpioChip:
             (code,) = _CODE.unpack_from(packet)
             handler = handlers.get(code)
             if handler is None:
-                raise abi.Rejected(errno.ENOTTY)
+                raise abi.Rejected(errno.EINVAL)
             handler(peer, packet[_CODE.size :])
         except (abi.Rejected, struct.error) as error:
             peer.reply(error.args[0] if isinstance(error, abi.Rejected) else errno.EINVAL)
@@ -248,11 +282,11 @@ class GpioChip:
             raise abi.Rejected(errno.EINVAL)
         line, held = self.lines.lines[offset], self._holders.get(offset)
         flags = abi.OUTPUT if line.output is not None else abi.INPUT
-        consumer = b""
+        consumer, debounce_us = b"", 0
         if held is not None:
-            flags, consumer = held.config.flags | abi.USED, held.request.consumer
-        name = line.name.encode()
-        peer.reply(0, abi.LINEINFO.pack(name, consumer, offset, 0, flags, b"", b""))
+            flags = held.config.flags | abi.USED | (flags if not held.config.flags & (abi.INPUT | abi.OUTPUT) else 0)
+            consumer, debounce_us = held.request.consumer, held.config.debounce_us
+        peer.reply(0, abi.line_info(line.name.encode(), consumer, offset, flags, debounce_us))
 
     def _get_line(self, peer: Peer, payload: bytes) -> None:
         """Grant a request: this connection becomes the request's own, its events travel on a handed socket."""
@@ -262,11 +296,11 @@ class GpioChip:
         request = Request(self, peer.pid, asked)
         for held in request.held:
             self._holders[held.offset] = held
-        request.configure("claim")
+        request.claim()
         for held in request.held:
             self.lines.watchers[held.offset] = held.moved
-        peer.reply(0, payload, [request.handed.fileno()])
-        request.handed.close()
+        peer.reply(0, payload, [request.events.handed])
+        os.close(request.events.handed)
         peer.serve = request.serve
         peer.on_close = request.release
 

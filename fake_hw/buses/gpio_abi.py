@@ -16,12 +16,14 @@ USED, ACTIVE_LOW, INPUT, OUTPUT, RISING, FALLING = (1 << bit for bit in range(6)
 OPEN_DRAIN, OPEN_SOURCE, PULL_UP, PULL_DOWN, BIAS_DISABLED, REALTIME, HTE = (1 << bit for bit in range(6, 13))
 _KNOWN = (1 << 12) - 1 & ~USED
 _ATTRIBUTE_FLAGS, _ATTRIBUTE_VALUES, _ATTRIBUTE_DEBOUNCE = 1, 2, 3
+_EVENTS_PER_LINE, _EVENTS_MAX = 16, 1024
 
 CHIPINFO = struct.Struct("=32s32sI")
 LINEINFO = struct.Struct("=32s32sIIQ160s16s")
 EVENT = struct.Struct("=QIIII24x")
 VALUES = struct.Struct("=QQ")
 _REQUEST = struct.Struct("=64I32s272sII20si")
+_INFO_ATTRIBUTE = struct.Struct("=I4xI4x")
 _CONFIG = struct.Struct("=QI20x")
 _ATTRIBUTE = struct.Struct("=II8sQ")
 _ATTRIBUTES_MAX = 10
@@ -43,11 +45,12 @@ class LineConfig:
 
 @dataclass(frozen=True, slots=True)
 class LineRequest:
-    """A decoded GPIO_V2_GET_LINE."""
+    """A decoded GPIO_V2_GET_LINE. buffer_size: how many events wait for a reader before the oldest is lost."""
 
     offsets: tuple[int, ...]
     consumer: bytes
     configs: tuple[LineConfig, ...]
+    buffer_size: int
 
 
 def parse_request(payload: bytes, line_count: int) -> LineRequest:
@@ -55,11 +58,20 @@ def parse_request(payload: bytes, line_count: int) -> LineRequest:
     if len(payload) != _REQUEST.size:
         raise Rejected(errno.EINVAL)
     fields = _REQUEST.unpack(payload)
-    consumer, config, count = fields[64], fields[65], fields[66]
+    consumer, config, count, buffer_size, padding = fields[64:69]
     offsets = fields[:count]
-    if not 0 < count <= _LINES_MAX or len(set(offsets)) != count or max(offsets) >= line_count:
+    if not 0 < count <= _LINES_MAX or max(offsets) >= line_count or any(padding):
         raise Rejected(errno.EINVAL)
-    return LineRequest(offsets, consumer.split(b"\0")[0], parse_config(config, count))
+    configs = parse_config(config, count)
+    if len(set(offsets)) != count:
+        raise Rejected(errno.EBUSY)  # by this very request
+    return LineRequest(offsets, consumer.split(b"\0")[0] or b"?", configs, _events_kept(buffer_size, count))
+
+
+def _events_kept(asked: int, count: int) -> int:
+    """The kernel's buffer: 16 events per line unless asked otherwise, at most 1024, and always a power of two."""
+    wanted = min(asked or _EVENTS_PER_LINE * count, _EVENTS_MAX)
+    return 1 << (wanted - 1).bit_length()
 
 
 def parse_config(payload: bytes, count: int) -> tuple[LineConfig, ...]:
@@ -77,15 +89,21 @@ def parse_config(payload: bytes, count: int) -> tuple[LineConfig, ...]:
                 values[line] = int.from_bytes(raw, sys.byteorder) >> line & 1
             elif kind == _ATTRIBUTE_DEBOUNCE:
                 debounce[line] = int.from_bytes(raw[:4], sys.byteorder)
-            else:
-                raise Rejected(errno.EINVAL)
-    for each in line_flags:
-        _check_flags(each)
-    return tuple(LineConfig(*fields) for fields in zip(line_flags, values, debounce, strict=True))
+    configs = tuple(LineConfig(*fields) for fields in zip(line_flags, values, debounce, strict=True))
+    for each in configs:
+        _check(each)
+    return configs
 
 
-def _check_flags(flags: int) -> None:
-    """The combinations that gpio_v2_line_flags_validate refuses."""
+def line_info(name: bytes, consumer: bytes, offset: int, flags: int, debounce_us: int) -> bytes:
+    """struct gpio_v2_line_info."""
+    attributes = _INFO_ATTRIBUTE.pack(_ATTRIBUTE_DEBOUNCE, debounce_us) if debounce_us else b""
+    return LINEINFO.pack(name, consumer, offset, int(bool(attributes)), flags, attributes, b"")
+
+
+def _check(config: LineConfig) -> None:
+    """The combinations that gpio_v2_line_config_validate refuses."""
+    flags = config.flags
     biases = flags & (PULL_UP | PULL_DOWN | BIAS_DISABLED)
     wrong = (
         flags & ~_KNOWN,
@@ -95,6 +113,7 @@ def _check_flags(flags: int) -> None:
         flags & OPEN_DRAIN and flags & OPEN_SOURCE,
         biases and not flags & (INPUT | OUTPUT),
         biases & (biases - 1),
+        config.debounce_us and not flags & INPUT,
     )
     if any(wrong):
         raise Rejected(errno.EINVAL)

@@ -58,8 +58,8 @@ def test_commands_of_the_readme_exist(line: str) -> None:
 
 def test_make_targets_of_the_documents_exist() -> None:
     """Each `make` target that a document tells of is in the Makefile."""
-    targets = set(re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
-    told = {target for page in PAGES for target in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(), re.MULTILINE)}
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    told = {target for page in PAGES for target in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.MULTILINE)}
     assert told
     assert told <= targets
 
