@@ -71,10 +71,19 @@ environment() {
         rm -rf "$1"
         "$2" -m venv "$1" || die "$2 could not make a virtual environment in $(pwd)/$1"
     fi
+    case ",$3," in *,test,*) compiler "$1/bin/python" ;; esac
     say "Installing the gateway and what it needs into $1"
     "$1/bin/python" -m pip install -qq --disable-pip-version-check --editable ".[$3]" >&2 ||
         die "pip could not install the gateway: its message above says why. Without a network, only a machine set up before can run it"
     printf '%s\n' "$wanted $(pwd)" >"$stamp"
+}
+
+# compiler PYTHON: for the tests' preload shim and for spidev, which has no wheel. Debian keeps Python's headers apart.
+compiler() {
+    printf '#include <stdio.h>\n#include <linux/spi/spidev.h>\n' | cc -E - >/dev/null 2>&1 ||
+        install_packages "the tests compile a small C library" gcc libc6-dev
+    [ -e "$("$1" -I -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] ||
+        install_packages "to compile spidev, which has no wheel" python3-dev
 }
 
 same_version() {
