@@ -1,0 +1,83 @@
+"""The gas index beside Sensirion's own implementation."""
+
+import math
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers.decoding.gas_index import BLACKOUT_S, NOX, VOC, Gas, GasIndex
+
+Trace = Callable[[int, random.Random], int]
+
+
+def calm(second: int, chance: random.Random) -> int:
+    return round(30000 + 200 * math.sin(second / 900) + chance.gauss(0, 15))
+
+
+def cooking(second: int, chance: random.Random) -> int:
+    """Half an hour of frying each hour and a half: fewer VOC ticks."""
+    return round(30000 - (4000 if second % 5400 > 3600 else 0) + chance.gauss(0, 40))
+
+
+def flame(second: int, chance: random.Random) -> int:
+    """NOx ticks that rise for ten minutes in each hour."""
+    return round(15500 + (6000 if second % 3600 > 3000 else 0) + chance.gauss(0, 10))
+
+
+def wild(second: int, chance: random.Random) -> int:
+    return chance.randrange(65536)
+
+
+def long_event(second: int, chance: random.Random) -> int:
+    """An event longer than the gate's patience."""
+    return round((30000 if second < 9000 else 22000) + chance.gauss(0, 20))
+
+
+@pytest.mark.parametrize(
+    ("gas", "oracle_name", "trace", "seconds"),
+    [
+        (VOC, "VocAlgorithm", calm, 9000),
+        (VOC, "VocAlgorithm", cooking, 15000),
+        (VOC, "VocAlgorithm", wild, 3000),
+        (VOC, "VocAlgorithm", long_event, 24000),
+        (NOX, "NoxAlgorithm", flame, 24000),
+        (NOX, "NoxAlgorithm", wild, 3000),
+    ],
+)
+def test_sensirions_implementation_agrees(gas: Gas, oracle_name: str, trace: Trace, seconds: int) -> None:
+    """Hours of ordinary, busy and wild air: the same index, second by second, but for rounding."""
+    from sensirion_gas_index_algorithm import nox_algorithm, voc_algorithm
+
+    oracle = {"VocAlgorithm": voc_algorithm.VocAlgorithm, "NoxAlgorithm": nox_algorithm.NoxAlgorithm}[oracle_name]()
+    ours, chance = GasIndex(gas), random.Random(3)
+    worst, highest = 0, 0
+    for second in range(seconds):
+        ticks = trace(second, chance)
+        index = ours.feed(ticks)
+        worst = max(worst, abs(index - oracle.process(ticks)))
+        highest = max(highest, index)
+    assert worst <= 1
+    assert trace is calm or highest > (20 if gas is NOX else 250)
+
+
+def test_nothing_is_claimed_in_the_first_seconds() -> None:
+    """45 seconds without an index, then one; learning ends when the datasheet says."""
+    index = GasIndex(VOC)
+    seen = [index.feed(30000) for _ in range(BLACKOUT_S + 2)]
+    assert seen[:-1] == [0] * (BLACKOUT_S + 1)
+    assert seen[-1] > 0
+    assert index.learning
+    for _ in range(3600):
+        index.feed(30000)
+    assert not index.learning
+
+
+@settings(max_examples=30)
+@given(st.sampled_from([VOC, NOX]), st.lists(st.integers(0, 65535), min_size=47, max_size=120))
+def test_the_index_stays_on_its_scale(gas: Gas, ticks: list[int]) -> None:
+    """Whatever the part sends, the index is 1 to 500."""
+    index = GasIndex(gas)
+    assert all(1 <= value <= 500 for value in [index.feed(each) for each in ticks][BLACKOUT_S + 1 :])
