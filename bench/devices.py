@@ -1,7 +1,7 @@
 """A hundred devices on four buses at 1,000 readings a minute: how late each is read, also beside dead devices.
 
-Entry: the instant a device is due; exit: its outcome is there, so bus, part and driver are in it. The parts are simulated
-in a process of their own; their conversions, the 9600 baud of the meters and the 1-Wire conversion take real time.
+Entry: the instant a device is due; exit: its outcome is there, so bus, part and driver are in it. The parts are
+simulated in a process of their own; their conversions and the 9600 baud of the meters take real time.
 `python -m bench.devices [SECONDS per phase]`
 """
 
@@ -29,7 +29,9 @@ from gateway.settings.model import Configuration, Device
 
 EVERY_S = 6
 SETTLE_S = 30.0
-DEAD = {"cold": "cold_0", "hot": "hot_0", "meters": "meter_0", "probes": "probe_0"}
+Polls = dict[str, list[tuple[str, float, bool]]]
+"""bus → (device, how late its outcome came in s, whether it was good)."""
+DEAD = {"cold": "cold_0", "hot": "hot_16", "meters": "meter_0", "probes": "probe_0"}
 
 
 def site() -> str:
@@ -67,7 +69,8 @@ def site() -> str:
 
 def _analogue(bus: str, number: int, address: int, channel: int) -> str:
     return (
-        f"  {bus}_{number}: {{driver: ads1115, bus: {bus}, address: 0x{address:x}, input: {channel}, every: {EVERY_S} s, "
+        f"  {bus}_{number}: {{driver: ads1115, bus: {bus}, address: 0x{address:x}, input: {channel}, "
+        f"every: {EVERY_S} s, "
         "channel: temperature, unit: Cel, at_low: 0, at_high: 100, low: 0.5 V, high: 4.5 V}"
     )
 
@@ -82,7 +85,7 @@ class Watch:
     polls: list[tuple[str, float, bool]] = field(default_factory=list)
 
     def note(self, outcome: Outcome) -> None:
-        """How long after its due time the outcome is here. A device's turns: its place in the period, then every 6 s."""
+        """How long after its due time the outcome is here. Turns: its place in the period, every 6 s."""
         now_ns, every_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME), EVERY_S * 1_000_000_000
         first_ns = self.start_ns + every_ns * (self.places[outcome.device] + 1) // len(self.places)
         if outcome.time_ns >= first_ns:
@@ -90,16 +93,16 @@ class Watch:
             self.polls.append((outcome.device, late_ns / 1e9, outcome.samples is not None))
 
 
-class StartClock:
+class StartClock(SystemClock):
     """The system's clock that remembers what it said first: the start of the worker's schedule."""
 
     def __init__(self) -> None:
-        self._clock = SystemClock()
+        super().__init__()
         self.first_ns = 0
 
     def now_ns(self) -> int:
         """CLOCK_BOOTTIME."""
-        now_ns = self._clock.now_ns()
+        now_ns = super().now_ns()
         self.first_ns = self.first_ns or now_ns
         return now_ns
 
@@ -166,7 +169,7 @@ def measure(configuration: Configuration, root: str, seconds: float) -> None:
     _report(before, after, seconds)
 
 
-def _phase(watches: dict[str, Watch], seconds: float) -> dict[str, list[tuple[str, float, bool]]]:
+def _phase(watches: dict[str, Watch], seconds: float) -> Polls:
     """What happened on each bus within the seconds."""
     for watch in watches.values():
         watch.polls.clear()
@@ -182,25 +185,19 @@ def _phase(watches: dict[str, Watch], seconds: float) -> dict[str, list[tuple[st
     return polls
 
 
-def _report(
-    before: dict[str, list[tuple[str, float, bool]]], after: dict[str, list[tuple[str, float, bool]]], seconds: float
-) -> None:
-    """p50, p99 and worst lateness of the living, healthy and beside a dead one, and their ratio."""
-    print(
-        f"{'bus':<8} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}   beside a dead one {'p50':>8} {'p99':>8} {'max':>8} {'p99 ratio':>10}"
-    )
-    everything: dict[str, list[float]] = {"before": [], "after": []}
-    for bus, polls in before.items():
-        living = [late for device, late, good in polls if good and device != DEAD[bus]]
-        beside = [late for device, late, good in after[bus] if good and device != DEAD[bus]]
-        everything["before"] += living
-        everything["after"] += beside
-        print(f"{bus:<8} {_row(living)}   {'':<17} {_row(beside)} {_p(beside, 99) / _p(living, 99):>10.2f}")
-    print(
-        f"{'all':<8} {_row(everything['before'])}   {'':<17} {_row(everything['after'])} {_p(everything['after'], 99) / _p(everything['before'], 99):>10.2f}"
-    )
+def _report(before: Polls, after: Polls, seconds: float) -> None:
+    """p50, p99 and worst lateness in ms of the living, healthy and beside a dead one, and the ratio of the p99."""
+    heads = f"{'p50':>8} {'p99':>8} {'max':>8}"
+    print(f"{'late, ms':<10}{heads}   | beside a dead device {heads}  ratio")
+    living = {bus: [late for device, late, good in before[bus] if good and device != DEAD[bus]] for bus in before}
+    beside = {bus: [late for device, late, good in after[bus] if good and device != DEAD[bus]] for bus in before}
+    living["all"] = [late for each in living.values() for late in each]
+    beside["all"] = [late for each in beside.values() for late in each]
+    for bus, late_s in living.items():
+        ratio = _p(beside[bus], 99) / _p(late_s, 99)
+        print(f"{bus:<10}{_row(late_s)}   | {'':<20} {_row(beside[bus])} {ratio:>6.2f}")
     bad = {device for polls in before.values() for device, _, good in polls if not good}
-    print(json.dumps({"seconds": seconds, "bad while healthy": sorted(bad)}))
+    print(json.dumps({"seconds a phase": seconds, "bad while healthy": sorted(bad)}))
 
 
 def _row(late_s: list[float]) -> str:
