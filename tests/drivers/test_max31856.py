@@ -1,0 +1,139 @@
+"""MAX31856: registers, the part on the simulated chip select, and Adafruit's driver beside ours."""
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.max31856 import RANGES_C, Kind, Options, decode, settings
+from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData, NotConnected, SensorFailure
+from tests.drivers.wire import Wire, values
+
+SPI = "/dev/spidev0.0"
+WANTED = settings(Options())
+
+
+def registers(hot: int, cold: int, status: int = 0) -> bytes:
+    return WANTED + cold.to_bytes(2, "big") + hot.to_bytes(3, "big") + bytes([status])
+
+
+def opened(wire: Wire, **options: Any) -> Any:
+    wire.place("max31856", "spi", SPI, **options)
+    return wire.open(sleep=wire.timer.sleep)
+
+
+@pytest.mark.parametrize(
+    ("hot", "cold", "expected"),
+    [
+        (0x640000, 0x7D00, (1600.0, 125.0)),
+        (0x3E8000, 0x1900, (1000.0, 25.0)),
+        (0x064F00, 0x0004, (100.9375, 0.015625)),
+        (0x000020, 0xFFFC, (0.0078125, -0.015625)),
+        (0xFFF000, 0xE700, (-1.0, -25.0)),
+        (0xF06000, 0xC900, (-250.0, -55.0)),
+    ],
+)
+def test_decode(hot: int, cold: int, expected: tuple[float, float]) -> None:
+    """The rows of the datasheet's tables for both junctions."""
+    assert decode(registers(hot, cold), WANTED) == expected
+
+
+def test_a_cold_junction_beyond_the_part_is_refused() -> None:
+    """127 °C fits into the register, and not into the part."""
+    with pytest.raises(InvalidData, match="outside what the part can measure"):
+        decode(registers(0, 0x7F00), WANTED)
+
+
+@pytest.mark.parametrize(("bit", "words"), [(0x01, "is open"), (0x02, "short"), (0x40, "hot"), (0x80, "cold")])
+def test_the_fault_register_is_a_sensor_failure(bit: int, words: str) -> None:
+    """Each of its bits has its sentence; an open thermocouple also trips others and comes first."""
+    with pytest.raises(SensorFailure, match=words):
+        decode(registers(0x064F00, 0x1900, bit), WANTED)
+    with pytest.raises(SensorFailure, match="is open"):
+        decode(registers(0x064F00, 0x1900, 0x01 | bit), WANTED)
+
+
+@given(st.binary(max_size=16))
+def test_bytes_without_the_settings_are_refused(data: bytes) -> None:
+    """No checksum, but ten registers that must read as written: garbage does not pass."""
+    if data[:10] != WANTED:
+        with pytest.raises(DeviceError):
+            decode(data, WANTED)
+
+
+@given(st.integers(0, 79), st.binary(min_size=6, max_size=6))
+def test_a_flipped_setting_is_refused(bit: int, rest: bytes) -> None:
+    """Any single bit of the first ten registers."""
+    damaged = int.from_bytes(WANTED, "big") ^ 1 << bit
+    with pytest.raises(InvalidData, match="lost power"):
+        decode(damaged.to_bytes(10, "big") + rest, WANTED)
+
+
+@pytest.mark.parametrize("kind", list(RANGES_C))
+def test_an_independent_driver_agrees(wire: Wire, monkeypatch: pytest.MonkeyPatch, kind: Kind) -> None:
+    """Adafruit's MAX31856 and ours, every type, at both ends of its range and inside."""
+    import adafruit_max31856
+
+    sensor = opened(wire, thermocouple=kind)
+    monkeypatch.setattr(time, "sleep", wire.timer.sleep)
+    monkeypatch.setattr(adafruit_max31856, "sleep", wire.timer.sleep)
+    spi = wire.spi()
+    low, high = RANGES_C[kind]
+    for hot, cold in ((low + 1, -20.0), ((low + high) / 2, 23.4), (high - 1, 85.0)):
+        wire.set(temperature=hot, cold_junction=cold)
+        seen = values(sensor.read())
+        oracle = adafruit_max31856.MAX31856(spi, spi, getattr(adafruit_max31856.ThermocoupleType, kind))
+        assert seen["temperature"] == pytest.approx(hot, abs=0.12)
+        assert seen["temperature"] == pytest.approx(oracle.temperature, abs=0.24)
+        assert seen["cold_junction"] == pytest.approx(oracle.reference_temperature, abs=0.16)
+        assert not any(oracle.fault.values())
+
+
+@pytest.mark.parametrize("mains", [50, 60])
+def test_it_waits_for_the_conversion(wire: Wire, mains: int) -> None:
+    """The value is of a conversion that began in the call, for both filters."""
+    sensor = opened(wire, mains=mains)
+    for truth in (100.0, 250.0):
+        wire.set(temperature=truth)
+        assert values(sensor.read())["temperature"] == pytest.approx(truth, abs=0.12)
+
+
+def test_a_part_that_never_finishes(wire: Wire) -> None:
+    """A conversion that does not end is a timeout, not the old value."""
+    wire.place("max31856", "spi", SPI)
+    sensor = wire.open(sleep=lambda _: None)
+    with pytest.raises(DeviceTimeout, match="still converting"):
+        sensor.read()
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("open", SensorFailure),
+        ("overvoltage", SensorFailure),
+        ("zeros", NotConnected),
+        ("ones", NotConnected),
+        ("garbage", InvalidData),
+        ("hang", DeviceTimeout),
+    ],
+)
+def test_faults_are_errors(wire: Wire, fault: str, error: type[Exception]) -> None:
+    """Each fault ends in its own error, and in values again when it is over."""
+    sensor = opened(wire)
+    wire.fault(fault)
+    with pytest.raises(error):
+        sensor.read()
+    wire.fault("none")
+    assert len(sensor.read()) == 2
+
+
+def test_unplug_and_replug(wire: Wire) -> None:
+    """Unplugged: an error; plugged in again: values, without opening anything anew."""
+    sensor = opened(wire)
+    wire.plug(False)
+    with pytest.raises(NotConnected, match="check MISO"):
+        sensor.read()
+    wire.plug(True)
+    assert len(sensor.read()) == 2
