@@ -27,6 +27,7 @@ _GPIO_GET_LINE = 0xC250B407
 _GPIO_TYPE = 0xB4
 _I2C_TYPE = 0x07
 _SPI_TYPE = 0x6B
+_INPUT_TYPE = 0x45
 _CLOSE = 0
 _FD_AT = 588  # offset of `fd` in struct gpio_v2_line_request
 _ANSWER = 65536
@@ -133,6 +134,9 @@ class Machine:
             return answer if isinstance(answer, int) else _handed_back(argument, answer, mutate_flag)
         if kind == _GPIO_TYPE:
             return self._gpio(node, request & 0xFFFFFFFF, argument, mutate_flag)
+        if kind == _INPUT_TYPE:  # its one request, EVIOCGRAB, takes a number
+            node.ask(struct.pack("<Ii", request & 0xFFFFFFFF, int(argument)))
+            return 0
         raise _os_error(errno.ENOTTY)
 
     def _is_ours(self, path: Any) -> bool:

@@ -9,7 +9,9 @@ from gateway.core.clock import Clock
 from gateway.core.event import Event
 from gateway.core.reading import Reading
 
-FORBIDDEN = frozenset({"paho", "sqlite3", "ssl", "asyncio", "yaml", "board", "busio", "pulseio", "sqlite_utils"})
+FORBIDDEN = frozenset(
+    {"paho", "sqlite3", "ssl", "asyncio", "yaml", "board", "busio", "pulseio", "sqlite_utils", "biip"}
+)
 """Modules that have no place in the process that holds the pins; neither has anything of Adafruit's."""
 
 

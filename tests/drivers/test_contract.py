@@ -149,4 +149,5 @@ def test_the_buses_of_control_bring_nothing_heavy() -> None:
         "adafruit_blinka",
         "board",
         "lgpio",
+        "biip",
     }

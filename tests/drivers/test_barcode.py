@@ -1,0 +1,462 @@
+"""Labels: what is believed, what is refused, and scanners on both kinds of wire."""
+
+import contextlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import biip
+import pytest
+from biip.gs1_messages import GS1Message
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from drivers import registry
+from drivers.barcode import LINE_S, Barcode, KeyboardLines, Options, open_scanner
+from drivers.buses import evdev, open_bus
+from drivers.decoding.gs1 import FNC1, Unusable, gs1_date, gtin_14, read_scan
+from drivers.decoding.us_keyboard import LONGEST, Line, Typist
+from fake_hw.inject import install
+from fake_hw.machine import Machine, Wiring
+from fake_hw.parts.barcode import LABELS, PART, check_digit, keys_of
+from gateway.core.driver import Bus, BusKind
+from gateway.core.errors import DeviceTimeout, NotConnected
+from gateway.core.reading import Occurrence
+
+NODES: dict[BusKind, str] = {
+    "serial": "/dev/serial/by-id/usb-SCANNER-if00",
+    "evdev": "/dev/input/by-id/usb-SCANNER-event-kbd",
+}
+MILK = "04012345678901"
+
+
+def read(text: str, sends_separators: bool = True, year: int = 2026) -> dict[str, Any]:
+    """What a scan says, without what is always there."""
+    facts = read_scan(text, sends_separators=sends_separators, year=year)
+    assert facts.pop("raw") == text
+    facts.pop("symbology")
+    return facts
+
+
+# written by hand from the General Specifications, not by any code
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("]E04006381333931", {"gtin": "04006381333931"}),
+        ("]E496385074", {"gtin": "00000096385074"}),
+        ("4006381333931", {"gtin": "04006381333931"}),
+        ("036000291452", {"gtin": "00036000291452"}),
+        ("]I118901234567897", {"gtin": "18901234567897"}),
+        ("]C101" + MILK, {"gtin": MILK}),
+        (
+            "]C10104012345678901" + "17260331" + "10AB-123",
+            {"gtin": MILK, "expiry": "2026-03-31", "lot": "AB-123"},
+        ),
+        (
+            "]d2010401234567890110L1\x1d15260200" + "37144",
+            {"gtin": MILK, "lot": "L1", "best_before": "2026-02-28", "count": 144.0},
+        ),
+        ("]e00194012345678904" + "3103001750", {"gtin": "94012345678904", "net_weight_kg": 1.75}),
+        ("]e0" + "3100000012", {"net_weight_kg": 12.0}),
+        ("]Q301" + MILK + "11260101" + "13260102" + "16260103", None),
+        ("]C100" + "340123450000000017", {"sscc": "340123450000000017"}),
+        ("]C102" + MILK + "3712", {"content_gtin": MILK, "count": 12.0}),
+        ("\x1d]", Unusable),
+        ("]C1\x1d01" + MILK, {"gtin": MILK}),
+    ],
+)
+def test_hand_made_labels(text: str, expected: Any) -> None:
+    """Each application identifier a kitchen needs, in each symbology that may carry it."""
+    if expected is Unusable:
+        with pytest.raises(Unusable):
+            read(text)
+    elif expected is None:
+        facts = read(text)
+        assert (facts["produced"], facts["packed"], facts["sell_by"]) == ("2026-01-01", "2026-01-02", "2026-01-03")
+    else:
+        assert read(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("01" + MILK + "17260331", "AIM symbology identifier"),
+        ("17260331", "check digit|AIM"),
+        ("10LOT1", "AIM"),
+        ("]C010LOT1", "no GTIN"),
+        ("]E04006381333932", "check digit"),
+        ("]C10104012345678902", "check digit"),
+        ("]C100340123450000000018", "check digit"),
+        ("]C117261331", "no date|no GS1"),
+        ("]C117260230", "no date"),
+        ("]C1", "nothing behind"),
+        ("]C19X1", "no GS1 element"),
+        ("]C110" + "A" * 21, "separator is lost"),
+        ("]C1371234567890", "separator is lost"),
+        ("]C137", "empty|no GS1"),
+        ("]C110", "no GS1 element|empty"),
+        ("]C110A\x1d10B", "two different"),
+        ("]C130\x1d10A", "empty|no GS1"),
+        ("]C17003261231", "no GS1 element"),
+        ("]E3400638133393112345", "no GTIN"),
+        ("", "no GTIN"),
+        ("٤٠٠٦٣٨١٣٣٣٩٣١", "no GTIN"),
+    ],
+)
+def test_what_is_refused(text: str, reason: str) -> None:
+    """Nothing is half believed: one element that does not fit refuses the whole label."""
+    with pytest.raises(Unusable, match=reason):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    ("digits", "year", "expected"),
+    [
+        ("260331", 2026, "2026-03-31"),
+        ("760101", 2026, "2076-01-01"),
+        ("770101", 2026, "1977-01-01"),
+        ("990101", 2026, "1999-01-01"),
+        ("240200", 2026, "2024-02-29"),
+        ("250200", 2026, "2025-02-28"),
+        ("051200", 2060, "2105-12-31"),
+        ("260331", 1970, "2026-03-31"),
+    ],
+)
+def test_two_digit_years(digits: str, year: int, expected: str) -> None:
+    """49 years back, 50 ahead; day 00 is the last of its month; a clock that was never set counts as 2025."""
+    assert gs1_date(digits, year) == expected
+
+
+def test_a_lost_separator_never_makes_a_lot() -> None:
+    """Without GS between them a lot and what follows look like one lot: refused, unless the scanner was proven."""
+    lost = "]C101" + MILK + "10ABC" + "17260331"
+    with pytest.raises(Unusable, match=r"\(10\) is ABC17260331, or ABC followed by \(17\).*sends_separators"):
+        read(lost, sends_separators=False)
+    whole = "]C101" + MILK + "10ABC" + FNC1 + "17260331"
+    for proven in (True, False):
+        assert read(whole, proven) == {"gtin": MILK, "lot": "ABC", "expiry": "2026-03-31"}
+    assert read("]C101" + MILK + "10ABC-X", sends_separators=False)["lot"] == "ABC-X"
+
+
+LOT = st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-./", min_size=1, max_size=12)
+DAY = st.dates(date(1990, 1, 1), date(2060, 12, 28)).map(lambda day: day.strftime("%y%m%d"))
+GTIN = st.integers(0, 10**13 - 1).map(lambda n: f"{n:013}").map(lambda digits: digits + check_digit(digits))
+PARTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "01": GTIN,
+        "17": DAY,
+        "15": DAY,
+        "11": DAY,
+        "3103": st.integers(0, 999_999).map(lambda n: f"{n:06}"),
+        "37": st.integers(1, 99_999_999).map(str),
+        "10": LOT,
+        "21": LOT,
+    },
+)
+VARIABLE = {"10", "21", "37"}
+
+
+@given(PARTS, st.permutations(["01", "17", "15", "11", "3103", "37", "10", "21"]))
+def test_generated_labels_say_what_biip_says(parts: dict[str, str], order: list[str]) -> None:
+    """Any mix of elements in any order: the same lots, dates, weights and counts as biip's own reading."""
+    assume(parts)
+    text = "".join(ai + parts[ai] + (FNC1 if ai in VARIABLE else "") for ai in order if ai in parts)
+    facts = read("]C1" + text)
+    oracle = {each.ai.ai: each for each in GS1Message.parse(text.rstrip(FNC1)).element_strings}
+    assert set(oracle) == set(parts)
+    expected: dict[str, Any] = {
+        {"01": "gtin", "10": "lot", "21": "serial"}[ai]: oracle[ai].value for ai in ("01", "10", "21") if ai in oracle
+    }
+    for ai, name in (("17", "expiry"), ("15", "best_before"), ("11", "produced")):
+        if ai in oracle:
+            moment = oracle[ai].date
+            assert moment is not None
+            expected[name] = moment.isoformat()
+    if "3103" in oracle:
+        expected["net_weight_kg"] = pytest.approx(float(oracle["3103"].decimal or 0))
+    if "37" in oracle:
+        expected["count"] = float(oracle["37"].value)
+    assert facts == expected
+
+
+@given(PARTS, st.permutations(["01", "17", "15", "11", "3103", "37", "10", "21"]))
+def test_a_scanner_that_loses_separators_gives_no_wrong_fact(parts: dict[str, str], order: list[str]) -> None:
+    """The same labels with every separator lost: what is believed at all is what stands on the label."""
+    assume(parts)
+    chosen = [ai for ai in order if ai in parts]
+    try:
+        facts = read("]C1" + "".join(ai + parts[ai] for ai in chosen), sends_separators=False)
+    except Unusable:
+        return
+    whole = read("]C1" + "".join(ai + parts[ai] + (FNC1 if ai in VARIABLE else "") for ai in chosen))
+    assert facts == whole
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=40))
+def test_any_text_is_a_fact_or_a_refusal(text: str) -> None:
+    """Whatever a scanner sends ends in one of two ways."""
+    with contextlib.suppress(Unusable):
+        assert read_scan(text, sends_separators=False, year=2026)["raw"] == text
+
+
+@given(st.integers(0, 10**12 - 1).map(lambda n: f"{n:012}"), st.integers(0, 12), st.integers(1, 9))
+def test_a_misread_digit_of_an_ean_is_refused(payload: str, place: int, shift: int) -> None:
+    """One wrong digit never passes; a right number is biip's number too."""
+    right = payload + check_digit(payload)
+    assert gtin_14(right) == right.zfill(14)
+    oracle = biip.parse("]E0" + right)
+    assert oracle.gtin is None or oracle.gtin.as_gtin_14() == right.zfill(14)
+    wrong = right[:place] + str((int(right[place]) + shift) % 10) + right[place + 1 :]
+    with pytest.raises(Unusable):
+        gtin_14(wrong)
+
+
+def typed(text: str) -> list[tuple[int, bool]]:
+    return [(code, value == 1) for code, value in keys_of(text)]
+
+
+def lines_of(typist: Typist, events: list[tuple[int, bool]]) -> list[Line]:
+    return [line for event in events if (line := typist.key(*event)) is not None]
+
+
+PRINTABLE = "".join(map(chr, range(33, 127))) + " " + FNC1
+
+
+@given(st.text(st.sampled_from(PRINTABLE), min_size=1, max_size=50))
+def test_what_is_typed_is_read(text: str) -> None:
+    """Every character of a US keyboard, and GS as Ctrl and ]."""
+    assert lines_of(Typist(), typed(text)) == [Line(text)]
+
+
+def test_keys_that_are_no_characters_spoil_their_line_only() -> None:
+    """Caps lock would turn a lot's case round; the next scan is sound. F8 is FNC1 on some scanners."""
+    typist = Typist()
+    typist.key(58, True)
+    (spoilt,) = lines_of(typist, typed("4006381333931"))
+    assert "caps lock" in spoilt.fault
+    assert lines_of(typist, [(66, True), (66, False), *typed("1")]) == [Line(FNC1 + "1")]
+    for _ in range(LONGEST + 1):
+        typist.key(2, True)
+    assert "Enter" in typist.end().fault
+
+
+def test_the_layout_is_the_kernels(tmp_path: Path) -> None:
+    """struct input_event, EVIOCGRAB and key codes as linux/input.h has them here."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    assert compiler, "the tests need a C compiler (apt install gcc libc6-dev)"
+    (tmp_path / "layout.c").write_text(
+        "#include <linux/input.h>\n#include <stddef.h>\n#include <stdio.h>\n"
+        'int main(void) { struct input_event e; printf("%zu %zu %zu %zu %zu %lu %d %d %d %d %d %d %d", sizeof e,'
+        "sizeof e.time.tv_sec, offsetof(struct input_event, type), offsetof(struct input_event, code),"
+        "offsetof(struct input_event, value), (unsigned long)EVIOCGRAB, KEY_ENTER, KEY_KPENTER, KEY_LEFTSHIFT,"
+        "KEY_RIGHTCTRL, KEY_F8, KEY_SLASH, SYN_DROPPED); return 0; }\n"
+    )
+    subprocess.run([compiler, str(tmp_path / "layout.c"), "-o", str(tmp_path / "layout")], check=True)
+    told = subprocess.run([str(tmp_path / "layout")], capture_output=True, text=True, check=True).stdout
+    size, second, kind, code, value, grab, *codes = map(int, told.split())
+    assert (size, second, kind, code, value) == (evdev.INPUT_EVENT.size, 8, 16, 18, 20)
+    assert grab == evdev.EVIOCGRAB
+    assert codes == [28, 96, 42, 97, 66, 53, evdev.SYN_DROPPED]
+
+
+class Rig:
+    """A scanner on a simulated wire and its driver."""
+
+    def __init__(self, root: str, kind: BusKind) -> None:
+        self.machine = Machine(root)
+        self.machine.place("barcode", "scanner", Wiring(kind, NODES[kind]))
+        self.undo = install(root)
+        self.machine.start()
+        self.kind = kind
+        self.bus: Any = open_bus(Bus("b", kind, NODES[kind]), root)
+        self.driver: Barcode = registry.load("barcode").open(self.bus, Options())
+
+    def send(self, data: bytes) -> None:
+        """Raw bytes, or the keys that type them."""
+        wire = self.machine.bus(self.kind, NODES[self.kind])
+        self.machine.do(
+            lambda: wire.send(data) if self.kind == "serial" else wire.type(list(keys_of(data[:-1].decode())))
+        )
+
+    def happened(self) -> list[Occurrence]:
+        return [each for each in self.driver.read() if isinstance(each, Occurrence)]
+
+    def close(self) -> None:
+        self.bus.close()
+        self.undo()
+        self.machine.stop()
+
+
+@pytest.fixture(params=["serial", "evdev"])
+def rig(root: str, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    rig = Rig(root, request.param)
+    assert rig.happened() == []
+    yield rig
+    rig.close()
+
+
+def test_labels_before_the_scanner_become_occurrences(rig: Rig) -> None:
+    """From the wire, whichever it is, to what the label says; each scan once, also two at once."""
+    rig.machine.set(scanner__scans=2)
+    seen = rig.happened() + rig.happened()
+    assert [each.what for each in seen] == ["scanned", "scanned"]
+    assert seen[0].data == {
+        "gtin": "08801007001104",
+        "expiry": "2027-12-31",
+        "lot": "K7-0419",
+        "symbology": "]C1",
+        "raw": LABELS[0],
+    }
+    assert seen[1].data["best_before"] == "2028-06-30"
+    scans, refused = rig.driver.read()[:2]
+    assert (scans.value, refused.value) == (2.0, 0.0)  # type: ignore[union-attr]  # both are samples
+
+
+def test_a_refused_scan_is_told_with_its_reason(rig: Rig) -> None:
+    """Staff hears at once that a label did not count, and why."""
+    rig.send(b"01" + MILK.encode() + b"17260331\r")
+    (refused,) = rig.happened()
+    assert refused.what == "refused"
+    assert "AIM" in str(refused.data["reason"])
+    assert refused.data["raw"] == "01" + MILK + "17260331"
+    assert rig.driver.read()[1].value == 1.0  # type: ignore[union-attr]  # a sample
+
+
+def test_unplugged_and_plugged_in_again(rig: Rig) -> None:
+    """The node goes and comes; nothing has to be restarted."""
+    rig.machine.plug("scanner", False)
+    with pytest.raises(NotConnected, match="plug"):
+        rig.driver.read()
+    with pytest.raises(NotConnected, match=r"plug|by-id"):
+        rig.driver.read()
+    rig.machine.plug("scanner", True)
+    assert rig.happened() == []
+    rig.send(b"]E04006381333931\r")
+    assert [each.data["gtin"] for each in rig.happened()] == ["04006381333931"]
+
+
+@pytest.mark.parametrize("fault", sorted(PART.faults - {"flip"}))
+def test_a_damaged_scan_is_no_goods(rig: Rig, fault: str) -> None:
+    """Garbage, half a scan and silence: nothing is `scanned`."""
+    rig.machine.fault("scanner", fault)
+    rig.machine.set(scanner__scans=4)
+    seen = [each for _ in range(7 if fault == "cut" else 3) for each in rig.happened()]
+    assert all(each.what == "refused" for each in seen)
+    assert bool(seen) == (fault != "hang")
+
+
+def test_the_scanner_is_ours_alone(root: str) -> None:
+    """What is scanned must not be typed into a console: the device is grabbed, and a second grab says so."""
+    rig = Rig(root, "evdev")
+    assert rig.happened() == []
+    other: Any = open_bus(Bus("c", "evdev", NODES["evdev"]), root)
+    with pytest.raises(NotConnected, match="another program has grabbed it"):
+        other.keys(0.0)
+    rig.bus.close()
+    assert other.keys(0.0) == []
+    other.close()
+    rig.close()
+
+
+def test_events_the_kernel_dropped_spoil_the_scan(root: str) -> None:
+    """SYN_DROPPED in the middle of a lot: refused."""
+    rig = Rig(root, "evdev")
+    rig.driver.read()
+    keyboard = rig.machine.bus("evdev", NODES["evdev"])
+    rig.machine.do(lambda: keyboard.type(list(keys_of("]E0400638"))[:-2]))
+    rig.machine.do(keyboard.drop)
+    rig.send(b"1333931\r")
+    assert [each.what for each in rig.happened() + rig.happened()] == ["refused"]
+    rig.close()
+
+
+class Script:
+    """A port or keyboard whose input is scripted; `clock` moves when it is waited for."""
+
+    def __init__(self, *steps: Any) -> None:
+        self.steps = list(steps)
+        self.now_s = 0.0
+
+    def keys(self, timeout_s: float) -> list[tuple[int, bool]]:
+        self.now_s += timeout_s
+        return self.steps.pop(0) if self.steps else []
+
+    def read(self, _length: int, _timeout_s: float) -> bytes:
+        return self._next(1)
+
+    def read_until(self, terminator: bytes, _limit: int, _timeout_s: float) -> bytes:
+        end = self.steps[0].find(terminator) + 1 if self.steps and isinstance(self.steps[0], bytes) else 0
+        if not end:
+            self.steps = self.steps[1:]
+            raise DeviceTimeout("cut")
+        return self._next(end)
+
+    def _next(self, length: int) -> bytes:
+        if not self.steps:
+            raise DeviceTimeout("silence")
+        if isinstance(self.steps[0], Exception):
+            raise self.steps.pop(0)
+        taken, self.steps[0] = self.steps[0][:length], self.steps[0][length:]
+        if not self.steps[0]:
+            self.steps.pop(0)
+        return bytes(taken)
+
+
+class Keyless:
+    """A script without `keys`: a serial port."""
+
+    def __init__(self, *steps: Any) -> None:
+        script = Script(*steps)
+        self.read, self.read_until = script.read, script.read_until
+
+
+def outcomes(*steps: Any) -> list[tuple[str, object]]:
+    scanner = open_scanner(Keyless(*steps), Options())  # type: ignore[arg-type]  # the calls a scanner makes
+    seen = [each for _ in range(3) for each in scanner.read()]
+    return [(each.what, each.data.get("gtin")) for each in seen if isinstance(each, Occurrence)]
+
+
+def test_the_rest_of_a_cut_scan_is_no_scan() -> None:
+    """The tail of a broken scan could be a number by itself: it is refused, the one after it counts."""
+    good = ("scanned", "04006381333931")
+    assert outcomes(b"]C10104", b"4006381333931\r4006381333931\r") == [("refused", None), ("refused", None), good]
+
+
+def test_lines_end_as_scanners_end_them() -> None:
+    """CR, CR LF, and empty lines; bytes that are no text are refused."""
+    twice = [("scanned", "04006381333931")] * 2
+    assert outcomes(b"\r\n4006381333931\r\n4006381333931\r") == twice
+    assert outcomes(b"\xff006381333931\r") == [("refused", None)]
+
+
+def test_an_adapter_that_goes_away_takes_no_scan_with_it() -> None:
+    """What had been received is told; the loss is told by the next read."""
+    scanner = open_scanner(Keyless(b"4006381333931\r", NotConnected("gone"), NotConnected("gone")), Options())  # type: ignore[arg-type]  # as above
+    assert isinstance(scanner.read()[-1], Occurrence)
+    with pytest.raises(NotConnected):
+        scanner.read()
+
+
+def test_a_line_that_is_never_ended_is_refused() -> None:
+    """Keys without Enter for a second: cut, and told what to set."""
+    script = Script(typed("400638")[:-2])
+    lines = KeyboardLines(script, lambda: script.now_s)
+    scanner = Barcode(lines, Options())
+    seen = [each for _ in range(2 + round(LINE_S / 0.2)) for each in scanner.read() if isinstance(each, Occurrence)]
+    assert [each.what for each in seen] == ["refused"]
+    assert "Enter" in str(seen[0].data["reason"])
+
+
+def test_nobody_may_read_it_without_the_group(root: str) -> None:
+    """A node that is not ours to open names the group."""
+    rig = Rig(root, "evdev")
+    node = Path(rig.machine.path("/dev/input/by-id/usb-SECRET-event-kbd"))
+    node.symlink_to("errno:13")
+    other: Any = open_bus(Bus("c", "evdev", "/dev/input/by-id/usb-SECRET-event-kbd"), root)
+    with pytest.raises(NotConnected, match="group input"):
+        other.keys(0.0)
+    rig.close()
