@@ -1,5 +1,6 @@
 """The simulator's one thread: descriptors and timers, nothing that waits."""
 
+import contextlib
 import heapq
 import itertools
 import os
@@ -100,8 +101,9 @@ class Loop:
         os.close(wake)
 
     def _awake(self) -> None:
-        if self._wake >= 0:  # it stays open until `run` has read what is written here
-            os.eventfd_write(self._wake, 1)
+        if self._wake >= 0:
+            with contextlib.suppress(OSError):  # `run` may end for another reason, and close it, at any moment
+                os.eventfd_write(self._wake, 1)
 
     def _run_soon(self) -> None:
         while self._soon and not self._stopping:
