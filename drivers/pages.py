@@ -111,8 +111,8 @@ def sample_options(spec: Spec) -> Any:
 
     (entry,) = yaml.safe_load(spec.sample).values()
     given = {each.name: entry[yaml_key(each)] for each in fields(spec.options) if yaml_key(each) in entry}
-    return spec.options(
-        **{each.name: _value(each, given[each.name]) for each in fields(spec.options) if each.name in given}
+    return spec.options_of(
+        {each.name: _value(each, given[each.name]) for each in fields(spec.options) if each.name in given}
     )
 
 

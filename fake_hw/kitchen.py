@@ -105,6 +105,14 @@ PROBES = (
 )
 
 DHT, DHT_LINE = "dry_store_air", 4
-METER, METER_UNIT, METER_PORT = "mains", 1, "usb-FTDI_FT232R_USB_UART_METERS-if00-port0"
+METER, METER_UNIT, METERS = "mains", 1, "/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_METERS-if00-port0"
+MAINS: dict[str, Callable[[Kitchen], float]] = {
+    "voltage": lambda k: k.mains.volts,
+    "current": lambda k: k.mains.amperes,
+    "power": lambda k: k.mains.watts,
+    "energy": lambda k: k.mains.energy_wh,
+    "frequency": lambda k: k.mains.hertz,
+    "power_factor": lambda k: k.mains.power_factor,
+}
 SCALE, SCALE_PORT = "stock_scale", "usb-Prolific_USB-Serial_SCALE-if00-port0"
-BUSES = {"/dev/i2c-1": "sensors", "onewire": "probes", "/dev/gpiochip0": "header"}
+BUSES = {"/dev/i2c-1": "sensors", "onewire": "probes", "/dev/gpiochip0": "header", METERS: "meters"}

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 
 from fake_hw import kitchen as wiring
-from fake_hw.buses.meter import MeterLine
+from fake_hw.buses.modbus import MODBUS_FAULTS
 from fake_hw.buses.onewire import Slave
 from fake_hw.buses.pty_port import PtyPort
 from fake_hw.commands import Commands
@@ -15,7 +15,7 @@ from fake_hw.machine import Machine
 from fake_hw.parts.ads1115 import Ads1115
 from fake_hw.parts.dht22 import Dht22
 from fake_hw.parts.ds18b20 import Ds18b20
-from fake_hw.parts.pzem004t import Pzem004t
+from fake_hw.parts.pzem004t import pzem004t
 from fake_hw.parts.scale import Scale
 from fake_hw.parts.sht4x import Sht4x
 from fake_hw.parts.transmitter import LoopTransmitter
@@ -148,12 +148,9 @@ class Simulator:
             bus.attach(Slave(each.rom, condition, part.texts))
 
     def _wire_serial(self) -> tuple[Scale, PtyPort]:
-        condition = self.machine.condition(
-            wiring.METER, frozenset({"nack", "hang", "slow", "crc", "flip", "garbage", "ones"})
-        )
-        link = self.machine.path(f"{_SERIAL}/{wiring.METER_PORT}")
-        part = Pzem004t(wiring.METER_UNIT, lambda: self.kitchen.mains)
-        self.machine.add("meter", MeterLine(self.loop, link, part, condition, self.machine.chance))
+        condition = self.machine.condition(wiring.METER, MODBUS_FAULTS)
+        meter = pzem004t(wiring.METER_UNIT, lambda channel: wiring.MAINS[channel](self.kitchen))
+        self.machine.bus("modbus_rtu", wiring.METERS).attach(wiring.METER_UNIT, meter, condition)
         condition = self.machine.condition(wiring.SCALE, VALUE_FAULTS | {"nack", "hang", "flip", "garbage"})
         scale = Scale(self._probe(condition, lambda k: k.stock.weight_kg, 0.002, 0.05), self.machine.chance)
         port: PtyPort = self.machine.bus("serial", f"/{_SERIAL}/{wiring.SCALE_PORT}")

@@ -1,6 +1,6 @@
 """Reading many registers in few requests: neighbours are asked for together. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from drivers.decoding import modbus_pdu
@@ -58,6 +58,9 @@ def blocks(registers: Mapping[str, Register], *, gap: int = 0, most: int = MOST_
     return tuple(found)
 
 
-def in_order(samples: Mapping[str, Sample], registers: Mapping[str, Register]) -> tuple[Sample, ...]:
-    """The samples in the order of the map, which is that of the channels."""
-    return tuple(samples[name] for name in registers)
+def decoded(plan: Sequence[Block], replies: Sequence[bytes], registers: Mapping[str, Register]) -> tuple[Sample, ...]:
+    """Every channel of the map, in its order, from the checked replies to the plan's requests."""
+    found = {
+        sample.channel: sample for block, reply in zip(plan, replies, strict=True) for sample in block.samples(reply)
+    }
+    return tuple(found[name] for name in registers)

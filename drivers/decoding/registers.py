@@ -11,7 +11,7 @@ from typing import Literal
 
 from drivers.decoding.modbus_pdu import HIGHEST_ADDRESS, Kind
 from gateway.core.driver import Channel, option
-from gateway.core.errors import DeviceError, InvalidData, SensorFailure, WrongOption
+from gateway.core.errors import InvalidData, SensorFailure, WrongOption
 from gateway.core.reading import Value
 from gateway.core.units import UNITS
 
@@ -114,14 +114,6 @@ def words_for(register: Register, value: float) -> tuple[int, ...]:
     else:
         data = (round(count) % (1 << 16 * register.count)).to_bytes(2 * register.count, "big")
     return tuple(_ordered(register, [int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2)]))
-
-
-def failure_of(register: Register, words: Sequence[int]) -> Value | DeviceError:
-    """The value, or why there is none, where others of the same reply have one."""
-    try:
-        return value_of(register, words)
-    except DeviceError as error:
-        return error
 
 
 def _contradictions(register: Register) -> list[str]:

@@ -4,7 +4,7 @@ Replaced: `os.open`, `os.close` and `fcntl.ioctl`, which pass everything through
 sockets, and descriptors that came from them; below the root, opening a link to `errno:N` fails with that errno. A GPIO
 line request's descriptor is a real socket on which the kernel's event records arrive. The modules that adafruit_dht
 stands on (`board`, `digitalio`, `microcontroller`, `pulseio`) come from `fake_hw.inject.blinka` when something imports
-them.
+them. `socket.create_connection` finds the hosts that the machine plays (fake_hw.inject.network).
 """
 
 import _thread
@@ -21,6 +21,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from fake_hw.inject import network
 from fake_hw.node import connect
 
 _GPIO_GET_LINE = 0xC250B407
@@ -247,11 +248,13 @@ def install(root: str) -> Callable[[], None]:
     """Let this process find the simulated machine below `root`; returns a function that undoes it. Call it early."""
     machine = Machine(root)
     machine.install()
+    forget_hosts = network.install(root)
     finder = _Blinka(machine.root)
     sys.meta_path.insert(0, finder)
 
     def undo() -> None:
         machine.uninstall()
+        forget_hosts()
         sys.meta_path.remove(finder)
 
     return undo

@@ -1,83 +1,51 @@
-"""Peacefair PZEM-004T v3: a Modbus RTU slave with ten input registers (its manual, section 2.3)."""
+"""Peacefair PZEM-004T v3: ten input registers and three holding registers (its manual, section 2.3)."""
 
 from collections.abc import Callable
-from typing import Protocol
 
-from fake_hw.parts.crc import modbus
+from fake_hw.buses.modbus import MODBUS_FAULTS
+from fake_hw.faults import VALUE_FAULTS
+from fake_hw.machine import FakePart, Machine, Quantity, Wiring
+from fake_hw.parts.modbus_slave import RegisterSlave
 
-_READ_HOLDING, _READ_INPUT, _WRITE, _RESET_ENERGY = 0x03, 0x04, 0x06, 0x42
-_ILLEGAL_FUNCTION, _ILLEGAL_ADDRESS = 0x01, 0x02
-_LONGEST = 64
-
-
-class Measured(Protocol):
-    """What flows through the meter: V, A, W, Wh, Hz."""
-
-    volts: float
-    hertz: float
-    watts: float
-    energy_wh: float
-
-    @property
-    def amperes(self) -> float:
-        """Current."""
-        ...
-
-    @property
-    def power_factor(self) -> float:
-        """0 to 1."""
-        ...
+_THRESHOLD_W = 0x59D8
+_DELIVERED = 1  # the unit number it has when new
 
 
-class Pzem004t:
-    """Answers requests for its own unit, exceptions for what it cannot do, and is silent otherwise."""
+def pzem004t(unit: int, measured: Callable[[str], float]) -> RegisterSlave:
+    """The meter's controller. measured: the driver's channel → what flows now, in V, A, W, Wh, Hz."""
+    inputs = dict.fromkeys(range(10), 0)
+    holdings = {0: 0, 1: _THRESHOLD_W, 2: unit}
 
-    def __init__(self, unit: int, mains: Callable[[], Measured]) -> None:
-        self._unit = unit
-        self._mains = mains
-        self._threshold_w = 0x59D8
-        self._pending = b""
-
-    def pause(self) -> None:
-        """3.5 characters of silence: whatever was incomplete is forgotten."""
-        self._pending = b""
-
-    def receive(self, data: bytes) -> bytes:
-        """Take bytes from the line; the answer, or nothing."""
-        self._pending = (self._pending + data)[-_LONGEST:]
-        length = 4 if self._pending[1:2] == bytes([_RESET_ENERGY]) else 8
-        if len(self._pending) < length:
-            return b""
-        frame, self._pending = self._pending[:length], b""
-        if frame[0] != self._unit or modbus(frame[:-2]) != frame[-2:]:
-            return b""
-        answer = self._answer(frame)
-        return answer + modbus(answer)
-
-    def _answer(self, frame: bytes) -> bytes:
-        head, function = frame[:2], frame[1]
-        if function == _RESET_ENERGY:
-            self._mains().energy_wh = 0.0
-            return head
-        start, count = int.from_bytes(frame[2:4], "big"), int.from_bytes(frame[4:6], "big")
-        if function == _WRITE and start == 1:
-            self._threshold_w = count
-            return frame[:6]
-        registers = {_READ_INPUT: self._input, _READ_HOLDING: self._holding}.get(function)
-        if registers is None:
-            return bytes([self._unit, function | 0x80, _ILLEGAL_FUNCTION])
-        wanted = registers()[start : start + count]
-        if not count or len(wanted) != count:
-            return bytes([self._unit, function | 0x80, _ILLEGAL_ADDRESS])
-        return head + bytes([2 * count]) + b"".join(word.to_bytes(2, "big") for word in wanted)
-
-    def _input(self) -> list[int]:
+    def measure() -> None:
         """0.1 V, mA, 0.1 W and Wh as two words with the low one first, 0.1 Hz, 0.01, alarm."""
-        mains = self._mains()
-        milliamperes, deciwatts, watt_hours = round(mains.amperes * 1000), round(mains.watts * 10), int(mains.energy_wh)
-        alarm = 0xFFFF if mains.watts > self._threshold_w else 0
-        pairs = [half for value in (milliamperes, deciwatts, watt_hours) for half in (value & 0xFFFF, value >> 16)]
-        return [round(mains.volts * 10), *pairs, round(mains.hertz * 10), round(mains.power_factor * 100), alarm]
+        pairs = (round(measured("current") * 1000), round(measured("power") * 10), int(measured("energy")))
+        halves = [half for value in pairs for half in (value & 0xFFFF, value >> 16 & 0xFFFF)]
+        alarm = 0xFFFF if measured("power") > holdings[1] else 0
+        factor = round(measured("power_factor") * 100)
+        row = [round(measured("voltage") * 10), *halves, round(measured("frequency") * 10), factor, alarm]
+        inputs.update(enumerate(row))
 
-    def _holding(self) -> list[int]:
-        return [0, self._threshold_w, self._unit]
+    return RegisterSlave(inputs=inputs, holdings=holdings, before=measure)
+
+
+def _place(machine: Machine, name: str, wiring: Wiring) -> None:
+    condition = machine.condition(name, PART.faults)
+    probes = machine.probes(name, PART, wiring, condition)
+    unit = wiring.options.get("unit", _DELIVERED)
+    slave = pzem004t(unit, lambda channel: max(0.0, probes[channel].value()))
+    machine.bus(wiring.kind, wiring.device or wiring.url).attach(unit, slave, condition, wiring.baud)
+
+
+PART = FakePart(
+    name="pzem004t",
+    quantities=lambda _wiring: {
+        "voltage": Quantity(221.5, noise=0.05, drift_per_s=2.0, tolerance=0.35),
+        "current": Quantity(6.2, noise=0.0005, drift_per_s=0.5, tolerance=0.004),
+        "power": Quantity(1351.3, noise=0.05, drift_per_s=50.0, tolerance=0.35),
+        "energy": Quantity(70_000.0, drift_per_s=10.0, tolerance=1.0),
+        "frequency": Quantity(60.0, noise=0.01, drift_per_s=0.1, tolerance=0.11),
+        "power_factor": Quantity(0.98, drift_per_s=0.01, tolerance=0.0051),
+    },
+    faults=MODBUS_FAULTS | VALUE_FAULTS,
+    place=_place,
+)

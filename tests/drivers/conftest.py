@@ -69,7 +69,14 @@ def until() -> Callable[..., None]:
 
 METERS = "/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_METERS-if00-port0"
 SCALES = "/dev/serial/by-id/usb-Prolific_USB-Serial_SCALE-if00-port0"
-DEVICES = {"i2c": "/dev/i2c-1", "gpio": "/dev/gpiochip0", "onewire": "", "dht": "", "serial": METERS}
+DEVICES = {
+    "i2c": "/dev/i2c-1",
+    "gpio": "/dev/gpiochip0",
+    "onewire": "",
+    "dht": "",
+    "serial": SCALES,
+    "modbus_rtu": METERS,
+}
 
 
 @pytest.fixture
@@ -79,7 +86,7 @@ def device(kitchen: Simulator) -> Iterator[Callable[..., Any]]:
 
     def make(driver: str, **changes: Any) -> Any:
         spec = registry.load(driver)
-        bus = open_bus(Bus("bus", spec.bus, SCALES if driver == "scale" else DEVICES[spec.bus]), kitchen.root)
+        bus = open_bus(Bus("bus", spec.bus, DEVICES[spec.bus]), kitchen.root)
         opened.append(bus)
         sample = sample_options(spec)
         return spec.open(bus, type(sample)(**{**{n: getattr(sample, n) for n in sample.__slots__}, **changes}))

@@ -119,15 +119,14 @@ def _crc(frame: bytes) -> bytes:
     return remainder.to_bytes(2, "little")
 
 
-def test_energy_reset(kitchen: Simulator, tell: Tell) -> None:
-    """The meter's own function 0x42 sets its energy to zero and echoes."""
+def test_the_meters_own_function_is_not_there(kitchen: Simulator) -> None:
+    """Function 0x42, which sets its energy to zero, is refused like any that it doesn't have: exception 1."""
     frame = b"\x01\x42"
     frame += _crc(frame)
     assert frame.hex() == "01428011", "the example in the manual"
     with serial.Serial(f"{kitchen.root}/{METERS}", 9600, timeout=1, exclusive=True) as port:
         port.write(frame)
-        assert port.read(4) == frame
-    assert tell("status")["status"]["quantities"]["mains.energy"] < 1
+        assert port.read(5)[:3] == b"\x01\xc2\x01"
 
 
 def test_the_scale_streams_settled_and_swinging_lines(kitchen: Simulator, tell: Tell) -> None:

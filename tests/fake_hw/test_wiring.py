@@ -63,6 +63,6 @@ def test_relays_rest_in_their_safe_state(config: dict[str, Any]) -> None:
 
 def test_ports_and_buses_agree(config: dict[str, Any]) -> None:
     """The serial links and the names of the buses are the configuration's."""
-    assert config["buses"]["meters"]["device"].endswith(wiring.METER_PORT)
+    assert config["buses"]["meters"]["device"] == wiring.METERS
     assert config["buses"]["scales"]["device"].endswith(wiring.SCALE_PORT)
     assert set(wiring.BUSES.values()) <= set(config["buses"])
