@@ -20,6 +20,7 @@ def _table(polynomial: int, reflected: bool) -> tuple[int, ...]:
 _SENSIRION = _table(0x31, reflected=False)
 _MODBUS = _table(0xA001, reflected=True)
 _DALLAS = _table(0x8C, reflected=True)
+_SMBUS = _table(0x07, reflected=False)
 
 
 def sensirion(data: Iterable[int]) -> int:
@@ -58,4 +59,12 @@ def dallas(data: Iterable[int]) -> int:
     remainder = 0
     for byte in data:
         remainder = _DALLAS[remainder ^ byte]
+    return remainder
+
+
+def smbus(data: Iterable[int]) -> int:
+    """The packet error code of SMBus: polynomial 0x07, start 0."""
+    remainder = 0
+    for byte in data:
+        remainder = _SMBUS[remainder ^ byte]
     return remainder

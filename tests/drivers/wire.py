@@ -1,6 +1,7 @@
 """One part of `fake_hw.parts` on a simulated wire with a clock that only sleeping moves, and its driver above."""
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,8 +57,10 @@ class Wire:
         """The production driver on the production bus; it sleeps on the wire's clock."""
         bus = open_bus(Bus("bus", self._kind, self._device), self.machine.root)
         self._opened.append(bus)
-        injected = injected or ({"sleep": self.timer.sleep} if self._kind == "i2c" else {})
-        return registry.load(self.driver).open(bus, self.options, **injected)
+        opener = registry.load(self.driver).open
+        if not injected and "sleep" in inspect.signature(opener).parameters:
+            injected = {"sleep": self.timer.sleep}
+        return opener(bus, self.options, **injected)
 
     def smbus(self) -> SMBus:
         """smbus2 on the same adapter, for independent drivers."""

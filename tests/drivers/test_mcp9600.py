@@ -1,0 +1,129 @@
+"""MCP9600: registers, the part on the simulated wire, and Adafruit's driver beside ours."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.mcp9600 import COLD_HIGH_C, COLD_LOW_C, RANGES_C, Kind, check, decode
+from gateway.core.errors import DeviceTimeout, InvalidData, NotConnected, SensorFailure
+from tests.drivers.wire import Wire, values
+
+WANTED = b"\x00\x00"
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"\x01\x90\x01\x90", (25.0, 25.0)),
+        (b"\xff\xff\xff\xfc", (-0.0625, -0.25)),
+        (b"\x55\xc0\x07\xd0", (1372.0, 125.0)),
+        (b"\xf3\x80\xfd\x80", (-200.0, -40.0)),
+    ],
+)
+def test_decode(data: bytes, expected: tuple[float, float]) -> None:
+    """Sixteenths of a degree in two's complement."""
+    assert decode(data) == expected
+
+
+@given(st.binary(min_size=4, max_size=4))
+def test_any_bytes_are_a_possible_cold_junction_or_refused(data: bytes) -> None:
+    """What passes is a temperature that the part itself survives."""
+    try:
+        _, cold_c = decode(data)
+    except InvalidData:
+        return
+    assert COLD_LOW_C <= cold_c <= COLD_HIGH_C
+
+
+def test_identity_settings_and_flags() -> None:
+    """Both chips are taken; anything else, and the chips' own flags, are errors."""
+    check(0x40, WANTED, WANTED, 0x40)
+    check(0x41, WANTED, WANTED, 0x4F)  # the alerts are nobody's concern here
+    with pytest.raises(InvalidData, match="identity reads 0xff"):
+        check(0xFF, WANTED, WANTED, 0x40)
+    with pytest.raises(InvalidData, match="lost power"):
+        check(0x40, b"\x00\x20", WANTED, 0x40)
+    with pytest.raises(SensorFailure, match="touches"):
+        check(0x41, WANTED, WANTED, 0x60)
+    with pytest.raises(SensorFailure, match="is open"):
+        check(0x41, WANTED, WANTED, 0x50)
+
+
+@pytest.mark.parametrize("kind", list(RANGES_C))
+def test_an_independent_driver_agrees(wire: Wire, kind: Kind) -> None:
+    """Adafruit's MCP9600 and ours, every type, at both ends of its range and inside."""
+    from adafruit_mcp9600 import MCP9600
+
+    wire.place("mcp9600", address=0x63, thermocouple=kind)
+    sensor = wire.open()
+    low, high = RANGES_C[kind]
+    for hot, cold in ((low + 1, -35.0), ((low + high) / 2, 24.1), (high - 1, 120.0)):
+        wire.set(temperature=hot, cold_junction=cold)
+        seen = values(sensor.read())
+        oracle = MCP9600(wire.busio(), 0x63, kind)
+        assert seen["temperature"] == pytest.approx(hot, abs=0.15)
+        assert seen["cold_junction"] == pytest.approx(cold, abs=0.1)
+        assert (seen["temperature"], seen["cold_junction"]) == (oracle.temperature, oracle.ambient_temperature)
+
+
+def test_each_read_waits_for_a_conversion_of_its_own(wire: Wire) -> None:
+    """What was measured before the call is not taken for new."""
+    wire.place("mcp9600")
+    sensor = wire.open()
+    sensor.read()
+    for truth in (50.0, 350.0):
+        wire.set(temperature=truth)
+        assert values(sensor.read())["temperature"] == pytest.approx(truth, abs=0.15)
+
+
+def test_after_a_power_cut_it_is_set_up_again(wire: Wire) -> None:
+    """The registers are as after power-on, type K: the first value is already one of the right type."""
+    wire.place("mcp9600", thermocouple="T")
+    sensor = wire.open()
+    sensor.read()
+    part: Any = wire.machine.bus("i2c", "/dev/i2c-1").part(0x67)
+    wire.machine.do(part.power_off)
+    assert values(sensor.read())["temperature"] == pytest.approx(200.0, abs=0.15)
+    assert sensor._configuration() == b"\x20\x00"
+
+
+def test_a_part_that_stands_still_is_a_timeout(wire: Wire) -> None:
+    """No update flag: an error, not the last value."""
+    wire.place("mcp9600")
+    sensor = wire.open(sleep=lambda _: None)
+    with pytest.raises(DeviceTimeout, match="no new value"):
+        sensor.read()
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("open", SensorFailure),
+        ("short", SensorFailure),
+        ("ones", InvalidData),
+        ("nack", NotConnected),
+        ("stuck", DeviceTimeout),
+    ],
+)
+def test_faults_are_errors(wire: Wire, fault: str, error: type[Exception]) -> None:
+    """Each fault ends in its own error, and in values again when it is over."""
+    wire.place("mcp9600")
+    sensor = wire.open()
+    wire.fault(fault)
+    with pytest.raises(error):
+        sensor.read()
+    wire.fault("none")
+    assert len(sensor.read()) == 2
+
+
+def test_unplug_and_replug(wire: Wire) -> None:
+    """Unplugged: an error that says where; plugged in again: values."""
+    wire.place("mcp9600")
+    sensor = wire.open()
+    wire.plug(False)
+    with pytest.raises(NotConnected, match="nothing answers at 0x67"):
+        sensor.read()
+    wire.plug(True)
+    assert len(sensor.read()) == 2
