@@ -1,58 +1,52 @@
-"""ADS1115: decoding, live zero, and the part on the simulated wire."""
+"""ADS1115 with a transmitter: options, and the part on the simulated wire."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from smbus2 import SMBus
 
 from drivers import ads1115
-from drivers.ads1115 import Ads1115, Options, config_word, decode, scale
-from gateway.core.errors import DeviceTimeout, InvalidData, NotConnected, SensorFailure
+from drivers.ads1115 import Ads1115, Options
+from drivers.buses.i2c import I2CAdapter
+from drivers.decoding.ads1115 import AnalogInput
+from fake_hw.inject import install
+from fake_hw.machine import Machine, Wiring
+from gateway.core.errors import InvalidData, NotConnected, SensorFailure
+from tests.oracle_i2c import BusioI2C
 
 Tell = Callable[[str], dict[str, Any]]
 GAS = Options(0x48, 0, "concentration", "%{LEL}", 0.0, 100.0)
+NODE = "/dev/i2c-2"
 
 
-def test_the_config_word_of_the_register_map() -> None:
-    """Single shot, AINx against GND, 128 samples/s, comparator off; 4.5 V needs the 6.144 V range, 3.3 V does not."""
-    assert config_word(GAS) == 0b0_100_000_1_100_00011
-    assert config_word(Options(0x48, 2, "level", "%", 0, 100, 0.3, 3.3)) == 0b0_110_001_1_100_00011
+def changed(**changes: Any) -> Options:
+    """The gas transmitter's options with some changed."""
+    return Options(**{**{name: getattr(GAS, name) for name in GAS.__slots__}, **changes})
 
 
-@pytest.mark.parametrize(
-    ("data", "volts"), [(b"\x7f\xff", 6.1438125), (b"\x80\x00", -6.144), (b"\xff\xff", -0.0001875), (b"\x00\x00", 0.0)]
-)
-def test_decode_is_twos_complement(data: bytes, volts: float) -> None:
-    """The codes of the datasheet's table at ±6.144 V."""
-    assert decode(data, config_word(GAS)) == pytest.approx(volts)
+def test_a_site_file_of_before_means_the_same() -> None:
+    """low and high stay what they were: 0.5 V to 4.5 V unless written."""
+    line = GAS.scaling()
+    assert [line.value(volts) for volts in (0.5, 2.5, 4.5, 0.41, 4.74)] == pytest.approx([0, 50, 100, -2.25, 106])
+    assert changed(signal="0.5-4.5 V").scaling() == line
+    assert changed(low_v=1.0, high_v=5.0).scaling().value(3.0) == pytest.approx(50)
 
 
-def test_decode_knows_its_range() -> None:
-    """In the 4.096 V range one bit is 125 µV."""
-    assert decode(b"\x00\x01", ads1115.PGA_4V096) == pytest.approx(0.000125)
-
-
-@pytest.mark.parametrize(("volts", "value"), [(0.5, 0.0), (2.5, 50.0), (4.5, 100.0), (0.41, -2.25), (4.74, 106.0)])
-def test_scale_is_linear_and_keeps_the_margins(volts: float, value: float) -> None:
-    """Between the fault limits the signal is a value, also a little outside the nominal range."""
-    assert scale(volts, GAS) == pytest.approx(value)
-
-
-@pytest.mark.parametrize(
-    ("volts", "words"), [(0.39, "below the live zero"), (0.0, "broken wire"), (4.76, "short circuit")]
-)
-def test_a_signal_outside_is_a_broken_transmitter(volts: float, words: str) -> None:
-    """NE 43: below 3.6 mA or above 21 mA (here 0.4 V and 4.75 V) it is a fault and never a value."""
-    with pytest.raises(SensorFailure, match=words):
-        scale(volts, GAS)
+def test_a_current_loop_in_a_shunt() -> None:
+    """4-20 mA in 150 Ohm: 0.6 V to 3 V, failure at 3.15 V, so the 4.096 V range."""
+    line = changed(signal="4-20 mA", shunt_ohm=150.0).scaling()
+    assert [line.value(volts) for volts in (0.6, 1.8, 3.0)] == pytest.approx([0, 50, 100])
+    assert line.highest_v == pytest.approx(3.15)
 
 
 def test_a_falling_characteristic_is_allowed() -> None:
-    """at_low may be the greater value; the channel's range is still low < high."""
-    options = Options(0x48, 1, "level", "%", 100.0, 0.0)
-    assert scale(4.5, options) == pytest.approx(0.0)
+    """at_low may be the greater value; the channel's range is still low < high, and it has a believable pace."""
+    options = changed(at_low=100.0, at_high=0.0)
+    assert options.scaling().value(4.5) == pytest.approx(0.0)
     (channel,) = ads1115.SPEC.channels(options)
     assert (channel.low, channel.high) == pytest.approx((-3.125, 101.25))
+    assert channel.max_per_s == 100.0
 
 
 @pytest.mark.parametrize(
@@ -61,54 +55,17 @@ def test_a_falling_characteristic_is_allowed() -> None:
         ({"unit": "percent"}, "unknown unit"),
         ({"low_v": 4.5, "high_v": 0.5}, "must be above low"),
         ({"at_high": 0.0}, "mean nothing"),
+        ({"signal": "4-20 mA"}, "needs the key 'shunt'"),
+        ({"signal": "4-20 mA", "shunt_ohm": 500.0}, "sees at most 6.144 V"),
+        ({"signal": "0-10 V"}, "sees at most 6.144 V"),
+        ({"signal": "0-10 V", "divider": 3.0, "low_v": 1.0}, "remove these"),
+        ({"input": 1, "against": 2}, "can't measure input 1 against 2"),
     ],
 )
 def test_options_that_can_not_be(changes: dict[str, Any], words: str) -> None:
-    """A scale that means nothing is refused before anything is opened."""
-    fields = {name: getattr(GAS, name) for name in GAS.__slots__}
+    """A scale that means nothing, or that the part can't see, is refused before anything is opened."""
     with pytest.raises(ValueError, match=words):
-        Options(**{**fields, **changes})
-
-
-class Register:
-    """A converter whose config register can be bent; it converts for `busy` looks at it."""
-
-    def __init__(self, busy: int = 0, config: int | None = None) -> None:
-        self.busy, self.config, self.pointer, self.written = busy, config, 0, 0
-
-    def transfer(self, _address: int, write: bytes, read: int = 0) -> bytes:
-        self.pointer = write[0]
-        if len(write) == 3:
-            self.written = int.from_bytes(write[1:], "big")
-        if not read:
-            return b""
-        if self.pointer == 0:
-            return (13653).to_bytes(2, "big")  # 2.56 V
-        self.busy -= 1
-        shown = self.written if self.config is None else self.config
-        return (shown & 0x7FFF if self.busy >= 0 else shown | 0x8000).to_bytes(2, "big")
-
-
-def test_it_waits_for_the_conversion() -> None:
-    """The OS bit says when the result is of the conversion just started."""
-    bus, naps = Register(busy=1), list[float]()
-    (sample,) = Ads1115(bus, GAS, naps.append).read()
-    assert len(naps) == 2
-    assert bus.written & 0x8000
-    assert sample.value == pytest.approx(51.5, abs=0.01)
-
-
-def test_a_converter_that_never_ends_is_a_timeout() -> None:
-    """The old conversion's result is not taken for the new one's."""
-    with pytest.raises(DeviceTimeout, match="still converting"):
-        Ads1115(Register(busy=99), GAS, lambda _: None).read()
-
-
-@pytest.mark.parametrize("config", [0xFFFF, 0x8583, 0xD183])
-def test_another_configuration_than_written_is_refused(config: int) -> None:
-    """All ones (stuck bus), the reset value (brown-out), another input (a second master): never a value."""
-    with pytest.raises(InvalidData, match="configuration reads"):
-        Ads1115(Register(config=config), GAS, lambda _: None).read()
+        changed(**changes)
 
 
 def test_four_inputs_share_the_part(device: Callable[..., Any], tell: Tell) -> None:
@@ -133,9 +90,66 @@ def test_a_cut_wire_on_the_simulated_transmitter(device: Callable[..., Any], tel
         gas.read()
 
 
-def test_all_ones_on_the_wire_are_refused(device: Callable[..., Any], tell: Tell) -> None:
-    """The part has no checksum: the configuration register stands in for one."""
+@pytest.mark.parametrize("fault", ["ones", "flip", "garbage"])
+def test_damaged_bytes_on_the_wire_are_refused(device: Callable[..., Any], tell: Tell, fault: str) -> None:
+    """The part has no checksum: the configuration register and a second look stand in for one."""
     gas = device("ads1115")
-    tell("fault adc ones")
-    with pytest.raises(InvalidData):
-        gas.read()
+    tell(f"fault adc {fault}")
+    for _ in range(5):
+        with pytest.raises(InvalidData):
+            gas.read()
+
+
+@pytest.fixture
+def machine(root: str) -> Iterator[Machine]:
+    """A machine that tests place parts on and start."""
+    made = Machine(root)
+    undo = install(root)
+    yield made
+    undo()
+    made.stop()
+
+
+LOOP = changed(signal="4-20 mA", shunt_ohm=150.0, input=2, unit="%", channel="level", fault_after_s=4.0)
+
+
+def test_a_current_loop_fails_as_ne43_says(machine: Machine) -> None:
+    """Cut and shorted loops over time on the wire: Uncertain for 4 s, then Bad; Good again with the wire."""
+    plain = {name: getattr(LOOP, name) for name in LOOP.__slots__}
+    machine.place("ads1115", "tank", Wiring("i2c", NODE, plain))
+    machine.start()
+    now = [0.0]
+    bus = I2CAdapter(NODE, machine.root)
+    tank = Ads1115(bus, LOOP, monotonic=lambda: now[0])
+    machine.set(tank__level=75.0)
+    assert tank.read()[0].value == pytest.approx(75.0, abs=0.2)
+    for fault in ("cut", "short"):
+        machine.fault("tank", fault)
+        assert tank.read()[0].reason.quality.value == "Uncertain"
+        now[0] += 4.0
+        with pytest.raises(SensorFailure):
+            tank.read()
+        machine.fault("tank", "none")
+        assert tank.read()[0].reason.quality.value == "Good"
+    bus.close()
+
+
+def test_an_independent_driver_sees_the_same_volts(machine: Machine) -> None:
+    """Adafruit's ADS1115 driver and ours agree over the range, its corners and both polarities of a difference."""
+    from adafruit_ads1x15.ads1115 import ADS1115
+
+    machine.place("ads1115", "a", Wiring("i2c", NODE, {name: getattr(GAS, name) for name in GAS.__slots__}))
+    volts = [0.0, 0.0]
+    chip = machine.bus("i2c", NODE).part(0x48)
+    chip.inputs[0], chip.inputs[1] = (lambda: volts[0]), (lambda: volts[1])
+    machine.start()
+    bus = I2CAdapter(NODE, machine.root)
+    ours = AnalogInput(bus, 0x48, 0, 4.75)
+    difference = AnalogInput(bus, 0x48, 0, 1.9, against=1)
+    raw = SMBus(f"{machine.root}{NODE}")
+    theirs = ADS1115(BusioI2C(raw), gain=2 / 3)
+    for volts[0], volts[1] in ((0.0, 0.0), (0.42, 2.0), (2.5, 0.75), (4.7, 4.69), (5.3, 5.3)):
+        assert ours.volts() == pytest.approx(theirs.read(4) * 6.144 / 32768, abs=1e-9)
+        assert difference.volts() == pytest.approx(max(-2.048, min(2.048, volts[0] - volts[1])), abs=1e-4)
+    raw.close()
+    bus.close()

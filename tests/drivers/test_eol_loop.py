@@ -1,0 +1,69 @@
+"""Supervised loop: open and closed are told from cut, short and everything in between."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.decoding.divider import resistance_ohm, told_ohm
+from drivers.eol_loop import Options, decode
+from gateway.core.errors import SensorFailure
+from tests.drivers.wire import Wire, values
+
+DOOR = Options(0x49, 2)
+
+
+def volts_of(ohm: float) -> float:
+    return 3.3 * ohm / (ohm + 4700)
+
+
+@pytest.mark.parametrize(("ohm", "is_open"), [(4700, False), (4000, False), (5400, False), (9400, True), (8000, True)])
+def test_the_two_states(ohm: float, is_open: bool) -> None:
+    """Each within its tolerance."""
+    assert decode(volts_of(ohm), DOOR) is is_open
+
+
+@pytest.mark.parametrize(
+    ("ohm", "words"),
+    [(0, "is short-circuited"), (3900, "is short-circuited"), (6500, "neither open nor closed"), (11_000, "is cut")],
+)
+def test_everything_else_is_a_failure(ohm: float, words: str) -> None:
+    """A cut or bridged wire is no state of the door."""
+    with pytest.raises(SensorFailure, match=words):
+        decode(volts_of(ohm), DOOR)
+
+
+@given(st.floats(-0.5, 6.2))
+def test_any_voltage_is_a_state_or_a_failure(volts: float) -> None:
+    """A state stands only for its own resistance."""
+    ohm = resistance_ohm(volts, 3.3, 4700)
+    try:
+        wanted = 9400 if decode(volts, DOOR) else 4700
+    except SensorFailure:
+        return
+    assert abs(ohm - wanted) <= 0.1501 * wanted
+
+
+def test_states_that_overlap_are_refused() -> None:
+    """Resistors that can't be told apart are found before anything is opened."""
+    with pytest.raises(ValueError, match="take a larger contact resistor"):
+        Options(0x49, 2, contact_ohm=1000.0)
+
+
+def test_a_resistance_is_told_as_people_write_it() -> None:
+    """Ohm, kiloohm, and none at all."""
+    assert [told_ohm(ohm) for ohm in (12.4, 4700, float("inf"))] == ["12 Ohm", "4.70 kOhm", "no current flows"]
+
+
+def test_the_door_on_the_simulated_wire(wire: Wire) -> None:
+    """Closed, open, cut, short, mended; with the channel's own name."""
+    wire.place("eol_loop", channel="ajar")
+    door = wire.open()
+    assert values(door.read()) == {"ajar": False}
+    wire.set(ajar=1.0)
+    assert values(door.read()) == {"ajar": True}
+    for fault, words in (("cut", "is cut"), ("short", "is short-circuited")):
+        wire.fault(fault)
+        with pytest.raises(SensorFailure, match=words):
+            door.read()
+    wire.fault("none")
+    assert values(door.read()) == {"ajar": True}
