@@ -134,7 +134,7 @@ SPEC = Spec(
     accuracy="1.5 °C (the L and RL parts: 4 °C and worse), and the thermocouple's own tolerance.",
     conversion="0.32 s, all by itself; each read waits for the next one.",
     faults="Open or shorted thermocouple (MCP9601 with VSENSE wired), or one beyond its type's range: "
-    "BadSensorFailure. Unplugged: BadNotConnected. Identity or settings that do not read back: BadDataEncodingInvalid. No new value: "
-    "BadTimeout. An MCP9600 can't tell an open thermocouple by itself.",
+    "BadSensorFailure. Unplugged: BadNotConnected. Identity or settings that do not read back: "
+    "BadDataEncodingInvalid. No new value: BadTimeout. An MCP9600 can't tell an open thermocouple by itself.",
     undetected=("flip",),
 )

@@ -14,9 +14,7 @@ _ERROR = 0x8000
 class Mlx90614:
     """Sees what a grey surface radiates and mirrors, and takes it for black."""
 
-    def __init__(
-        self, address: int, emissivity: float, condition: Condition, object_c: Probe, ambient_c: Probe
-    ) -> None:
+    def __init__(self, address: int, emissivity: float, condition: Condition, object_c: Probe, case_c: Probe) -> None:
         self._address = address
         self._emissivity = emissivity
         self._condition = condition
@@ -44,13 +42,14 @@ class Mlx90614:
             return _EEPROM[self._command]
         if self._command not in {_AMBIENT, _OBJECT_1, _OBJECT_2}:
             return 0
-        ambient = self._case_c.value() + 273.15
+        ambient: float = self._case_c.value() + 273.15
         if self._command == _AMBIENT:
             return round(ambient * 50)
         if self._condition.fault == "error":
             return _ERROR | 0x3AF7
-        radiated = self._emissivity * (self._object_c.value() + 273.15) ** 4
-        mirrored = (1.0 - self._emissivity) * ambient**4
+        surface: float = self._object_c.value() + 273.15
+        radiated = self._emissivity * math.pow(surface, 4)
+        mirrored = (1.0 - self._emissivity) * math.pow(ambient, 4)
         return min(0x7FFF, round(math.sqrt(math.sqrt(radiated + mirrored)) * 50))
 
 
