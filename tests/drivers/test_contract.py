@@ -21,7 +21,25 @@ DOCS = Path(__file__).parents[2] / "docs" / "drivers"
 
 def test_the_parts_of_the_kitchen_are_there() -> None:
     """A built-in driver is a file with the driver's name."""
-    expected = {"ads1115", "contact", "dht22", "ds18b20", "pzem004t", "relay", "scale", "sht4x"}
+    expected = {
+        "ads1115",
+        "bh1750",
+        "bme280",
+        "contact",
+        "dht22",
+        "ds18b20",
+        "pms5003",
+        "pzem004t",
+        "relay",
+        "scale",
+        "scd41",
+        "sen66",
+        "sgp41",
+        "sht3x",
+        "sht4x",
+        "sps30",
+        "veml7700",
+    }
     assert expected <= set(registry.known())
 
 
