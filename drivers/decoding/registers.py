@@ -126,7 +126,7 @@ def _contradictions(register: Register) -> list[str]:
     if register.unit and register.is_binary:
         found.append("what is on or off has no unit; remove 'unit'")
     elif register.unit and register.unit not in UNITS:
-        found.append(f"unknown unit {register.unit!r}; known: {', '.join(UNITS)}")
+        found.append(f"unknown unit {register.unit!r}; write a UCUM code such as Cel, %{{RH}}, kW.h or 1")
     if register.kind in _BIT_KINDS and register.type not in {"u16", "bit"}:
         found.append(f"a {register.kind} is one bit and no {register.type}; remove 'type'")
     if register.bit and register.type != "bit":

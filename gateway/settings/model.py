@@ -38,7 +38,7 @@ class Mux:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A part on a bus. options: the driver's own keys, checked, in base units, ready for `SPEC.options(**options)`."""
+    """A part on a bus. options: the driver's own keys, checked, in base units, as plain data for `SPEC.options_of`."""
 
     name: str
     driver: str

@@ -26,6 +26,7 @@ from gateway.settings.words import (
     RuleEntry,
 )
 
+_WHOLE = r"^[+-]?([0-9]+|0x[0-9A-Fa-f]+)$"
 _NUMBER = r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?"
 
 
@@ -63,6 +64,10 @@ def json_schema(catalogue: Catalogue = drivers.registry) -> dict[str, Any]:
 def _merged(entry: type, options: type, driver: str) -> dict[str, Any]:
     schema = _object([*keys_of(entry), *keys_of(options)])
     schema["properties"]["driver"] = {"const": driver}
+    tables = [key.name for key in keys_of(options) if key.is_mandatory and get_origin(key.hint) is dict]
+    if tables:  # what a file named by `map` may hold instead
+        schema["required"] = [name for name in schema["required"] if name not in tables]
+        schema["anyOf"] = [{"required": tables}, {"required": ["map"]}]
     return schema
 
 
@@ -96,6 +101,8 @@ def _value(hint: Any, key: Key) -> dict[str, Any]:
     if origin is dict:
         key_hint, value_hint = get_args(hint)
         schema = {"type": "object", "additionalProperties": _value_of(value_hint, key)}
+        if key_hint is int:  # in JSON every key is a text
+            return schema | {"propertyNames": {"pattern": _WHOLE}}
         return schema if key_hint is str else schema | {"propertyNames": _value_of(key_hint, key)}
     if origin is tuple:
         return {"type": "array", "items": _value_of(get_args(hint)[0], key)}

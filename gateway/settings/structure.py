@@ -8,6 +8,7 @@ from gateway.settings.keys import Key, keys_of, members
 from gateway.settings.problems import Place, Problems
 from gateway.settings.tree import Mapping, Node, Scalar, Sequence, described
 from gateway.settings.values import Unfit, scalar_as
+from gateway.settings.yaml_reader import scalar_value
 
 T = TypeVar("T")
 
@@ -79,8 +80,13 @@ def structure(cls: type[T], node: Node, place: Place, what: str, problems: Probl
         return None
     section = Section(node, place, what, problems)
     values = section.read(keys_of(cls))
-    complete = section.close()
-    return cls(**values) if values is not None and complete else None
+    if not section.close() or values is None:
+        return None
+    try:
+        return cls(**values)
+    except ValueError as error:  # keys that fit one by one and not together; the message has its cure
+        problems.add(place, f"{what}: {error}", "")
+        return None
 
 
 def build(node: Node, key: Key, place: Place, problems: Problems) -> Any:
@@ -128,7 +134,8 @@ def _mapping(node: Mapping, key: Key, problems: Problems) -> Any:
     for name, child in node.items.items():
         place = node.at(name)
         try:
-            word = scalar_as(key_hint, Scalar(name, name, place), Key(key.name, key.field, key_hint, True))
+            value = name if key_hint is str else scalar_value(name)
+            word = scalar_as(key_hint, Scalar(name, value, place), Key(key.name, key.field, key_hint, True))
         except Unfit as error:
             problems.add(place, f"{key.name!r}: {error.what}", error.cure)
             word = INVALID

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from gateway.core.driver import Channel, Spec
+from gateway.core.errors import WrongOption
+from gateway.core.options import plain
 from gateway.core.output import OutputPolicy
 from gateway.core.units import UNITS, convert_difference, parse_quantity
 from gateway.settings.claims import Claims
 from gateway.settings.keys import keys_of
+from gateway.settings.maps import with_map
 from gateway.settings.model import Bus, Device, Mux, Output
 from gateway.settings.problems import Place, Problems, shown, suggestion
 from gateway.settings.structure import Entry, Section, structure
@@ -166,6 +169,10 @@ class Wirer:
 
     def _part(self, named: Named, kind: type[T], what: str) -> "_Part[T] | None":
         self._claim_name(named, what)
+        node = with_map(named.node, self._problems) if what == "device" else named.node
+        if node is None:
+            return None
+        named = dataclasses.replace(named, node=node)
         section = Section(named.node, named.place, f"{what} {named.name!r}", self._problems)
         values = section.read(keys_of(kind))
         spec = self._spec(named)
@@ -187,12 +194,15 @@ class Wirer:
         try:
             made = spec.options(**options)
             channels, claims = tuple(spec.channels(made)), tuple(spec.claims(made))
+        except WrongOption as error:
+            self._problems.add(_place_of(named.node, error.at) or named.place, f"{named.name!r}: {error}", "")
+            return None
         except Exception as error:  # a driver of others may raise anything about options it does not like
             self._problems.add(named.place, f"{named.name!r}: {error}", f"see the page of driver {spec.name}")
             return None
         for claim in claims:
             self._claim(named, bus, data.mux, claim)
-        return _Part(named.name, data, named.node, named.place, spec, bus, options, made, channels)
+        return _Part(named.name, data, named.node, named.place, spec, bus, plain(options), made, channels)
 
     def _claim(self, named: Named, bus: Bus, mux: Mux | None, claim: str) -> None:
         """Parts behind different channels may have one address; one that is always connected may share it with none."""
@@ -296,7 +306,7 @@ class Wirer:
         for channel in part.channels:
             if re.fullmatch(NAME, channel.name) is None:
                 self._problems.add(
-                    part.at("channel"),
+                    _place_of_channel(part, channel.name),
                     f"{shown(channel.name)} is no name for a channel",
                     "use a-z, 0-9 and _, letter first",
                 )
@@ -338,6 +348,22 @@ class Wirer:
             read_back_s=data.read_back_s,
         )
         return Output(part.name, part.spec.name, part.bus.name, part.options, policy, part.data.mux)
+
+
+def _place_of(node: Mapping, path: tuple[str, ...]) -> Place | None:
+    """Where the last key of the path stands; None when a key on the way is not written."""
+    place = None
+    for key in path:
+        if not isinstance(node, Mapping) or key not in node.keys:
+            return None
+        place, node = node.keys[key], node.items[key]  # type: ignore[assignment]  # asked at the next turn
+    return place
+
+
+def _place_of_channel(part: "_Part[DeviceEntry]", channel: str) -> Place:
+    """Its key in a nested mapping such as `registers`, or where the one channel is named."""
+    places = (_place_of(part.node, (key, channel)) for key in part.node.items)
+    return next((place for place in places if place), part.at("channel"))
 
 
 def _scope(bus: Bus) -> str:

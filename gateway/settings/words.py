@@ -5,6 +5,7 @@ from typing import Literal
 
 from gateway.core.driver import BusKind
 from gateway.settings.keys import word
+from gateway.settings.maps import FILE, FILE_HELP
 from gateway.settings.model import Mux
 
 NAME = r"[a-z][a-z0-9_]{0,31}"
@@ -50,6 +51,7 @@ class DeviceEntry:
     mux: Mux | None = word("i2c: the TCA9548A it is behind, {address: 0x70, channel: 3}", default=None)
     every_s: float | None = word("how often it is polled, e.g. 5 s", unit="s", low=0.01, high=_DAY_S, default=None)
     deadline_s: float | None = word("how long one poll may take", unit="s", low=0.01, high=60, default=None)
+    map_file: str = word(FILE_HELP, name="map", pattern=FILE, default="")
     offset: str | dict[str, str] = word("calibration, added to what it measures: {temperature: -0.2 Cel}", default="")
 
 

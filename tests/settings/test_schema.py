@@ -28,6 +28,7 @@ SHAPES = (
     "store",
     "bool_words",
     "section_no_mapping",
+    "modbus_map",
 )
 """Cases whose fault a schema can see; claims, names and conditions are beyond it."""
 
