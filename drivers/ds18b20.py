@@ -78,6 +78,12 @@ SPEC = Spec(
     datasheet="Maxim, DS18B20, 19-7487 revision 6",
     deadline_s=2.0,
     min_every_s=1.0,
+    wiring="3.3 V (red), ground (black) and data (yellow) with one 4.7 kohm pull-up to 3.3 V for the bus; feed the "
+    "probes, don't leave them to the data wire. Up to ten probes in a line, not a star, of 20 m together.",
+    overlay="dtoverlay=w1-gpio,gpiopin=4",
+    accuracy="0.5 °C from -10 to 85 °C, 2 °C beyond. Resolution 0.0625 °C.",
+    conversion="0.75 s; all probes of the bus convert together where the kernel has therm_bulk_read, one after another "
+    "where it has not.",
     faults="Unplugged: the kernel removes the probe's directory, BadNotConnected. Disturbed cable: the kernel gives no "
     "text, BadDataEncodingInvalid. Brown-out: 85 °C, refused unless the last value was within 5 °C of it.",
 )

@@ -3,7 +3,9 @@
 import random
 from collections.abc import Callable
 
-from fake_hw.faults import Condition, Probe
+from fake_hw.buses.onewire import Slave
+from fake_hw.faults import VALUE_FAULTS, Condition, Probe
+from fake_hw.machine import FakePart, Machine, Quantity, Wiring
 from fake_hw.parts.crc import dallas
 
 _POWER_ON = 85 * 16  # the scratchpad after a brown-out
@@ -57,3 +59,18 @@ def _scratchpad(sixteenths: int) -> bytes:
 def _two_lines(pad: bytes, good: bool, milli: int) -> str:
     text = pad.hex(" ")
     return f"{text} : crc={pad[8]:02x} {'YES' if good else 'NO'}\n{text} t={milli}\n"
+
+
+def _place(machine: Machine, name: str, wiring: Wiring) -> None:
+    condition = machine.condition(name, PART.faults)
+    probe = machine.probes(name, PART, wiring, condition)["temperature"]
+    part = Ds18b20(condition, probe, machine.chance)
+    machine.bus("onewire").attach(Slave(wiring.options["id"], condition, part.texts))
+
+
+PART = FakePart(
+    name="ds18b20",
+    quantities=lambda _wiring: {"temperature": Quantity(3.5, noise=0.01, drift_per_s=0.2, tolerance=0.1)},
+    faults=VALUE_FAULTS | {"nack", "crc", "flip", "ones", "garbage", "empty", "85000", "hang"},
+    place=_place,
+)

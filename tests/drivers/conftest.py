@@ -17,7 +17,7 @@ from fake_hw import client
 from fake_hw.inject import install
 from fake_hw.machine import Machine
 from fake_hw.simulator import Simulator
-from gateway.core.driver import Bus
+from gateway.core.driver import Bus, BusKind
 from tests.drivers.wire import Wire
 
 
@@ -69,7 +69,7 @@ def until() -> Callable[..., None]:
 
 METERS = "/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_METERS-if00-port0"
 SCALES = "/dev/serial/by-id/usb-Prolific_USB-Serial_SCALE-if00-port0"
-DEVICES = {
+DEVICES: dict[BusKind, str] = {
     "i2c": "/dev/i2c-1",
     "gpio": "/dev/gpiochip0",
     "onewire": "",
@@ -86,7 +86,8 @@ def device(kitchen: Simulator) -> Iterator[Callable[..., Any]]:
 
     def make(driver: str, **changes: Any) -> Any:
         spec = registry.load(driver)
-        bus = open_bus(Bus("bus", spec.bus, DEVICES[spec.bus]), kitchen.root)
+        kind = next(each for each in spec.buses if each in DEVICES)  # the kitchen has no IIO driver
+        bus = open_bus(Bus("bus", kind, DEVICES[kind]), kitchen.root)
         opened.append(bus)
         sample = sample_options(spec)
         return spec.open(bus, type(sample)(**{**{n: getattr(sample, n) for n in sample.__slots__}, **changes}))

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from drivers.dht22 import Dht22, check
-from gateway.core.errors import InvalidData, NotConnected
+from drivers.dht22 import SPEC, Dht22, check, decode
+from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData, NotConnected
+from tests.drivers.wire import Wire, values
 
 Tell = Callable[[str], dict[str, Any]]
 
@@ -73,3 +74,76 @@ def test_a_disturbed_frame_is_refused(device: Callable[..., Any], tell: Tell, fa
     refused = outcome(sensor)
     assert isinstance(refused, InvalidData)
     assert "GPIO4" in str(refused)
+
+
+@pytest.mark.parametrize(("text", "value"), [("24300\n", 24.3), ("-18400\n", -18.4), ("0", 0.0)])
+def test_the_kernels_text(text: str, value: float) -> None:
+    """Thousandths, as IIO writes them."""
+    assert decode(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "24.3", "nan"])
+def test_another_text_is_refused(text: str) -> None:
+    """Nothing is guessed."""
+    with pytest.raises(InvalidData, match="thousandths"):
+        decode(text)
+
+
+@pytest.mark.parametrize(("temperature", "humidity"), [(-39.9, 99.9), (-0.1, 50.0), (24.3, 61.7), (79.9, 0.1)])
+def test_through_the_kernel(wire: Wire, temperature: float, humidity: float) -> None:
+    """The IIO driver's values are the part's, below zero too."""
+    wire.place("dht22", "iio", "")
+    wire.set(temperature=temperature, humidity=humidity)
+    seen = values(wire.open().read())
+    assert (seen["temperature"], seen["humidity"]) == pytest.approx((temperature, humidity), abs=0.6)
+
+
+def test_two_behind_the_kernel_are_told_apart(wire: Wire) -> None:
+    """By the label in the device tree."""
+    wire.place("dht22", "iio", "", iio="cellar")
+    assert len(wire.open().read()) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("nack", DeviceTimeout),
+        ("stuck", DeviceTimeout),
+        ("garbage", DeviceTimeout),
+        ("crc", DeviceError),
+        ("flip", DeviceError),
+        ("ones", DeviceError),
+    ],
+)
+def test_the_kernels_errors(wire: Wire, fault: str, error: type[Exception]) -> None:
+    """A silent part and a disturbed frame end in the kernel's errno, and in values again when it is over."""
+    wire.place("dht22", "iio", "")
+    sensor = wire.open()
+    assert len(sensor.read()) == 2
+    wire.fault(fault)
+    with pytest.raises(error) as caught:
+        sensor.read()
+    assert type(caught.value) is error
+    wire.fault("none")
+    assert len(sensor.read()) == 2
+
+
+def test_unplugged_and_the_driver_gone(wire: Wire) -> None:
+    """A wire that is off is silence; without the overlay there is no device."""
+    wire.place("dht22", "iio", "")
+    sensor = wire.open()
+    wire.plug(False)
+    with pytest.raises(DeviceTimeout):
+        sensor.read()
+    wire.plug(True)
+    wire.machine.plug("iio", False)
+    with pytest.raises(NotConnected, match="no IIO device is called dht11"):
+        sensor.read()
+    wire.machine.plug("iio", True)
+    assert len(sensor.read()) == 2
+
+
+def test_the_kernel_comes_first() -> None:
+    """The kernel's driver runs in control, the Python library in a process that may hang."""
+    assert SPEC.buses == ("iio", "dht")
+    assert (SPEC.process_on("iio"), SPEC.process_on("dht")) == ("control", "field")

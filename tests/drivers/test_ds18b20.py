@@ -1,12 +1,14 @@
 """DS18B20: the kernel's text, and the probe in the simulated sysfs."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drivers.ds18b20 import Ds18b20, Options, decode
 from gateway.core.errors import InvalidData, NotConnected
+from tests.drivers.wire import Wire
 
 Tell = Callable[[str], dict[str, Any]]
 
@@ -95,3 +97,48 @@ def test_a_crc_error_on_the_wire(device: Callable[..., Any], tell: Tell) -> None
     tell("fault walkin_core crc")
     with pytest.raises(InvalidData):
         probe.read()
+
+
+@pytest.mark.parametrize("truth", [-55.0, -18.3, -0.0625, 0.0, 3.5, 84.9, 85.0, 124.9])
+def test_an_independent_driver_agrees(wire: Wire, monkeypatch: pytest.MonkeyPatch, truth: float) -> None:
+    """w1thermsensor, which reads the scratchpad of `w1_slave`, and ours see the same probe, corners included."""
+    monkeypatch.setenv("W1THERMSENSOR_NO_KERNEL_MODULE", "1")
+    from w1thermsensor import Sensor, W1ThermSensor
+    from w1thermsensor.errors import ResetValueError
+
+    wire.place("ds18b20", "onewire", "")
+    monkeypatch.setattr(W1ThermSensor, "BASE_DIRECTORY", Path(wire.machine.path("/sys/bus/w1/devices")))
+    probe = wire.open()
+    oracle = W1ThermSensor(Sensor.DS18B20, wire.options.id[3:])
+    wire.set(temperature=82.0 if truth > 80 else truth)
+    probe.read()
+    wire.set(temperature=truth)
+    try:
+        theirs = oracle.get_temperature()
+    except ResetValueError:  # it refuses every 85 °C; ours one without a neighbour
+        assert truth == 85.0
+        theirs = 85.0
+    assert probe.read()[0].value == pytest.approx(truth, abs=0.1)
+    assert probe.read()[0].value == pytest.approx(theirs, abs=0.13)
+
+
+def test_both_refuse_what_a_brown_out_leaves(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """85 °C after power-on, a wrong CRC and an absent probe are errors for either driver."""
+    monkeypatch.setenv("W1THERMSENSOR_NO_KERNEL_MODULE", "1")
+    from w1thermsensor import Sensor, W1ThermSensor, errors
+
+    wire.place("ds18b20", "onewire", "")
+    monkeypatch.setattr(W1ThermSensor, "BASE_DIRECTORY", Path(wire.machine.path("/sys/bus/w1/devices")))
+    probe = wire.open()
+    oracle = W1ThermSensor(Sensor.DS18B20, wire.options.id[3:])
+    for fault, theirs in (("85000", errors.ResetValueError), ("crc", errors.SensorNotReadyError)):
+        wire.fault(fault)
+        with pytest.raises(InvalidData):
+            probe.read()
+        with pytest.raises(theirs):
+            oracle.get_temperature()
+    wire.fault("nack")
+    with pytest.raises(NotConnected):
+        probe.read()
+    with pytest.raises(errors.NoSensorFoundError):
+        oracle.get_temperature()
