@@ -71,7 +71,8 @@ def decode(volts: float, options: Options) -> tuple[Sample, Sample]:
     dry = ohm >= options.end_ohm * (1 - tolerance)
     wet = ohm < options.wet_below_ohm
     reason = Reason.GOOD if wet or dry else Reason.UNCERTAIN_SENSOR_NOT_ACCURATE
-    return Sample("wet", wet, reason), Sample("resistance", ohm, reason)
+    detail = "" if wet or dry else f"{told_ohm(ohm)} is neither dry nor wet: damp or dirt; dry and clean the rope"
+    return Sample("wet", wet, reason, detail), Sample("resistance", ohm, reason, detail)
 
 
 SPEC = Spec(

@@ -68,7 +68,9 @@ class MqGas:
         """
         concentration = decode(self._input.volts(), self._options)
         return (
-            Sample("concentration", concentration, Reason.UNCERTAIN_SENSOR_NOT_ACCURATE),
+            Sample(
+                "concentration", concentration, Reason.UNCERTAIN_SENSOR_NOT_ACCURATE, "an indication, no measurement"
+            ),
             Sample("warm", self._monotonic() >= self._warm_s),
         )
 

@@ -57,6 +57,11 @@ class InputLine:
         self._device.on_edge = lambda active, time_ns: on_change(active != self._inverted, time_ns)
         self._device.pin.report_soon()  # an edge that came while gpiozero set itself up
 
+    def edges(self) -> int:
+        """How many debounced changes there were, also those that came too fast to be handed on. Any thread."""
+        edges: int = self._device.pin.edges_seen
+        return edges
+
     def close(self) -> None:
         """Give the line back."""
         self._device.close()

@@ -119,6 +119,7 @@ class LinePin(Pin):  # type: ignore[misc]  # gpiozero ships no types
         self._pull: gpio_lines.Pull = "none"
         self._bounce_s = 0.0
         self._number = 0  # of the last edge
+        self.edges_seen = 0  # of all claims together
         self._handler: Callable[[int, int], None] | None = None
 
     def __repr__(self) -> str:
@@ -183,7 +184,9 @@ class LinePin(Pin):  # type: ignore[misc]  # gpiozero ships no types
                 self._lost(error)
                 return
             complete = [edge.number for edge in edges] == list(range(self._number + 1, self._number + 1 + len(edges)))
-            self._number = edges[-1].number if edges else self._number
+            if edges:  # the kernel numbers what it has to drop too
+                self.edges_seen += edges[-1].number - self._number & gpio_lines.HIGHEST_NUMBER
+                self._number = edges[-1].number
             handler = self._handler
         if handler is None:
             return

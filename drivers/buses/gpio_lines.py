@@ -32,13 +32,14 @@ LINE_REQUEST_SIZE = (
 LINE_VALUES = struct.Struct("=QQ")  # bits, mask
 LINE_EVENT = struct.Struct("=QIIII24x")  # timestamp_ns (CLOCK_MONOTONIC), id, offset, seqno, line_seqno
 LINE_INFO = struct.Struct(f"={NAME_SIZE}s{NAME_SIZE}sIIQ176x")  # name, consumer, offset, num_attrs, flags
+HIGHEST_NUMBER = 0xFFFFFFFF  # of an event; the next one is 0
 EVENT_BUFFER = 64  # events the kernel keeps for a reader that is late
 
 Pull = Literal["up", "down", "none"]
 
 
 class Edge(NamedTuple):
-    """One level change. time_ns: the kernel's CLOCK_MONOTONIC. number: contiguous per line; a gap is a loss."""
+    """One level change. time_ns: the kernel's CLOCK_MONOTONIC. number: 32 bits, contiguous per line; a gap: a loss."""
 
     level: bool
     time_ns: int

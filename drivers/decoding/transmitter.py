@@ -139,10 +139,13 @@ class Transmitter:
         value = self._scaling.value(volts)
         if band in (Band.FAILURE_LOW, Band.FAILURE_HIGH):
             self._failed(band, volts)
-            return Sample(self._channel, value, Reason.UNCERTAIN_SENSOR_NOT_ACCURATE)
+            detail = f"{self._where} has {self._scaling.told(volts)}: a failure if it stays so"
+            return Sample(self._channel, value, Reason.UNCERTAIN_SENSOR_NOT_ACCURATE, detail)
         self._works, self._failing_since_s = True, None
-        reason = Reason.GOOD if band is Band.VALID else Reason.UNCERTAIN_ENGINEERING_UNITS_EXCEEDED
-        return Sample(self._channel, value, reason)
+        if band is Band.VALID:
+            return Sample(self._channel, value)
+        detail = f"{self._where} has {self._scaling.told(volts)}, {band.value}: no failure yet"
+        return Sample(self._channel, value, Reason.UNCERTAIN_ENGINEERING_UNITS_EXCEEDED, detail)
 
     def _failed(self, band: Band, volts: float) -> None:
         now_s = self._monotonic()

@@ -192,6 +192,14 @@ class DigitalInput(Protocol):
         """Report every debounced change from now on."""
         ...
 
+    def edges(self) -> int:
+        """How many debounced changes there were since the claim, as the kernel numbers them: a late look loses none."""
+        ...
+
+    def close(self) -> None:
+        """Give the line back."""
+        ...
+
 
 class DigitalOutput(Protocol):
     """One output line, claimed at its safe level without a glitch. Only the output guard calls these."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from drivers.buses import gpio_lines
 from drivers.buses.digital import GpioChip, InputLine
 from drivers.buses.edges import EdgeReader
 from drivers.buses.gpio import LineFactory, LinePin
@@ -355,3 +356,28 @@ def test_a_handler_that_hangs_is_noticed(monkeypatch: pytest.MonkeyPatch, until:
     assert not reader.alive()
     near.close()
     far.close()
+
+
+def test_the_kernels_numbers_count_every_edge(
+    chip: GpioChip, tell: Tell, monkeypatch: pytest.MonkeyPatch, until: Callable[..., None]
+) -> None:
+    """Also over a gap, over the 32 bits' end, and over a line that was claimed anew."""
+    contact = door(chip)
+    assert contact.edges() == 0
+    tell("door walkin open")
+    until(lambda: contact.edges() == 1)
+    pin = contact._device.pin
+    numbers = iter([[3], [0xFFFFFFFF], [0, 1], [2]])
+    monkeypatch.setattr(
+        gpio_lines, "read_edges", lambda _: [gpio_lines.Edge(True, 0, number) for number in next(numbers)]
+    )
+    seen = []
+    for _ in range(4):
+        pin._on_readable()
+        seen.append(contact.edges())
+    assert seen == [3, 0xFFFFFFFF, 0x100000001, 0x100000002]
+    monkeypatch.undo()
+    pin._release()
+    contact.is_active()
+    tell("door walkin close")
+    until(lambda: contact.edges() == 0x100000003)
