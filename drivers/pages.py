@@ -3,7 +3,7 @@
 import sys
 import typing
 from collections.abc import Iterable
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +25,8 @@ _BUS_EXAMPLES: dict[str, str] = {
     "dht": "{type: dht}",
     "mqtt": "{type: mqtt, url: mqtt://127.0.0.1:1883}",
 }
-_KINDS = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+_OPTION_HEAD = ("key", "kind", "default", "meaning")
+_KINDS = {int: "whole number", float: "number", str: "text", bool: "true or false", tuple: "list"}
 
 
 def main(arguments: list[str]) -> None:
@@ -56,7 +57,8 @@ def page(spec: Spec) -> str:
             f"```yaml\n{sample(spec)}```\n",
             *_section("Wiring", spec.wiring, f"```ini\n# config.txt\n{spec.overlay}\n```\n" if spec.overlay else ""),
             "## Options\n",
-            _table(("key", "kind", "default", "meaning"), (_option(spec, each) for each in fields(spec.options))),
+            _table(_OPTION_HEAD, (_option(spec.options, each) for each in fields(spec.options))),
+            *_nested(spec.options),
             "## Channels of this example\n",
             _table(
                 ("channel", "unit", "range", "resolution", "fastest believable change"),
@@ -90,10 +92,7 @@ def description(spec: Spec) -> dict[str, Any]:
         "sample": sample(spec),
         "wiring": spec.wiring,
         "overlay": spec.overlay,
-        "options": [
-            dict(zip(("key", "kind", "default", "meaning"), _option(spec, each), strict=True))
-            for each in fields(spec.options)
-        ],
+        "options": [dict(zip(_OPTION_HEAD, _option(spec.options, each), strict=True)) for each in fields(spec.options)],
         "channels": [
             {"channel": each.name, "unit": each.unit, "range": _channel(each)[2]}
             for each in spec.channels(sample_options(spec))
@@ -130,16 +129,29 @@ def yaml_key(each: Field[Any]) -> str:
     return each.name.rpartition("_")[0] if each.metadata["unit"] else each.name
 
 
-def _option(spec: Spec, each: Field[Any]) -> tuple[str, str, str, str]:
-    kind = typing.get_type_hints(spec.options)[each.name]
+def _option(options: type, each: Field[Any]) -> tuple[str, str, str, str]:
+    kind = typing.get_type_hints(options)[each.name]
+    if type(None) in typing.get_args(kind):  # X | None: the default says that it may be left out
+        kind = typing.get_args(kind)[0]
     unit, low, high = (each.metadata[name] for name in ("unit", "low", "high"))
     if typing.get_origin(kind) is Literal:
         words = _or(str(word) for word in typing.get_args(kind))
     else:
-        words = _KINDS.get(kind, "nested keys") + (f" in {unit}" if unit else "")
+        words = _KINDS.get(typing.get_origin(kind) or kind, "nested keys") + (f" in {unit}" if unit else "")
         words += _range(each, low, high)
     default = "(mandatory)" if each.default is MISSING else f"{_number(each, each.default)} {unit}".strip()
+    if each.default is None or each.default_factory is not MISSING:
+        default = "none"
     return f"`{yaml_key(each)}`", words, default, each.metadata["help"]
+
+
+def _nested(options: type) -> Iterable[str]:
+    """A table for each option whose value has keys of its own, such as the entries of `registers`."""
+    for name, kind in typing.get_type_hints(options).items():
+        for inner in typing.get_args(kind):
+            if is_dataclass(inner) and isinstance(inner, type):
+                yield f"## Keys of each of `{name}`\n"
+                yield _table(_OPTION_HEAD, (_option(inner, each) for each in fields(inner)))
 
 
 def _range(each: Field[Any], low: float | None, high: float | None) -> str:
