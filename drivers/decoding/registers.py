@@ -106,13 +106,7 @@ def words_for(register: Register, value: float) -> tuple[int, ...]:
     low, high = _limits(register)
     if not low <= value <= high:
         raise ValueError(f"{value:g} is outside {low:g} to {high:g} {register.unit}".rstrip())
-    count = (value - register.offset) / register.scale
-    if register.type in _FLOATS:
-        data = struct.pack(_FLOATS[register.type], count)
-    elif register.type.startswith("bcd"):
-        data = bytes.fromhex(f"{round(count):0{4 * register.count}d}")
-    else:
-        data = (round(count) % (1 << 16 * register.count)).to_bytes(2 * register.count, "big")
+    data = _coded(register, (value - register.offset) / register.scale)
     return tuple(_ordered(register, [int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2)]))
 
 
@@ -206,6 +200,22 @@ def _float_value(register: Register, data: bytes) -> float:
     if not math.isfinite(number) or int.from_bytes(data, "big") in register.invalid:
         raise SensorFailure(f"the part marks it as no value (0x{data.hex()}): check its probe and its settings")
     return number * register.scale + register.offset
+
+
+def _coded(register: Register, count: float) -> bytes:
+    """A count as the type has it, high byte first. Raises ValueError for one that the type can't hold."""
+    lowest, highest = _counts(register)
+    try:
+        if register.type in _FLOATS:
+            return struct.pack(_FLOATS[register.type], count)
+        whole = round(count)
+    except OverflowError:  # an infinity, or more than a single precision float can say
+        whole = None
+    if whole is None or not lowest <= whole <= highest or register.is_bit:
+        raise ValueError(f"a count of {count:g} does not fit a {register.type}")
+    if register.type.startswith("bcd"):
+        return bytes.fromhex(f"{whole:0{4 * register.count}d}")
+    return whole.to_bytes(2 * register.count, "big", signed=register.type.startswith("s"))
 
 
 def _integer(register: Register, data: bytes) -> int:
