@@ -9,8 +9,8 @@ scheduler promises a program less; the kernel clocks with interrupts off.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drivers.decoding import weighing
-from gateway.core.driver import Channel, IndustrialIo, Spec, option
+from drivers.decoding.weighing import Settling, channels, mass_kg, refuse_saturated, samples
+from gateway.core.driver import IndustrialIo, Spec, option
 from gateway.core.errors import DeviceError, InvalidData, NotConnected
 from gateway.core.reading import Sample
 
@@ -42,7 +42,7 @@ class Hx711:
     def __init__(self, bus: IndustrialIo, options: Options) -> None:
         self._bus = bus
         self._options = options
-        self._settling = weighing.Settling(options.still_readings, options.still_within_g / 1000)
+        self._settling = Settling(options.still_readings, options.still_within_g / 1000)
 
     def read(self) -> Sequence[Sample]:
         """The weight of a conversion made in the call. Blocks 0.1 s, without a part up to 2 s. Raises DeviceError."""
@@ -51,8 +51,8 @@ class Hx711:
         except DeviceError:
             self._settling.forget()
             raise
-        weight_kg = weighing.mass_kg(raw, self._options.tare, self._options.counts_per_kg)
-        return weighing.samples(weight_kg, self._settling.is_still(weight_kg), self._options.unit_weight_g)
+        weight_kg = mass_kg(raw, self._options.tare, self._options.counts_per_kg)
+        return samples(weight_kg, self._settling.is_still(weight_kg), self._options.unit_weight_g)
 
 
 def decode(text: str) -> int:
@@ -65,12 +65,8 @@ def decode(text: str) -> int:
     raw = int(text) - MIDDLE
     if raw in {0, -1}:  # all bits low, all bits high: to the bit, no load cell does that
         raise NotConnected("the data wire stood still during a value: check DOUT, SCK and the supply")
-    weighing.refuse_saturated(raw, LOWEST, HIGHEST)
+    refuse_saturated(raw, LOWEST, HIGHEST)
     return raw
-
-
-def _channels(options: Options) -> tuple[Channel, ...]:
-    return weighing.channels(options.capacity_kg, options.unit_weight_g)
 
 
 SPEC = Spec(
@@ -79,7 +75,7 @@ SPEC = Spec(
     bus="iio",
     options=Options,
     open=Hx711,
-    channels=_channels,
+    channels=lambda options: channels(options.capacity_kg, options.unit_weight_g),
     claims=lambda options: (f"device {options.iio}",),
     sample="rice_bin: {driver: hx711, bus: kernel_io, every: 1 s, tare: -31200, counts_per_kg: 10400.0, "
     "capacity: 20 kg, unit_weight: 500 g}",

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from drivers.decoding import weighing
-from gateway.core.driver import Channel, I2CBus, Spec, option
+from drivers.decoding.weighing import Settling, channels, mass_kg, refuse_saturated, samples
+from gateway.core.driver import I2CBus, Spec, option
 from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData, SensorFailure
 from gateway.core.reading import Sample
 
@@ -53,7 +53,7 @@ class Nau7802:
         self._options = options
         self._wanted = settings(options)
         self._sleep = sleep
-        self._settling = weighing.Settling(options.still_readings, options.still_within_g / 1000)
+        self._settling = Settling(options.still_readings, options.still_within_g / 1000)
 
     def read(self) -> Sequence[Sample]:
         """The weight of a conversion that ended in the call. Blocks 0.1 s, the first time up to 2.5 s.
@@ -65,8 +65,8 @@ class Nau7802:
         except DeviceError:
             self._settling.forget()
             raise
-        weight_kg = weighing.mass_kg(raw, self._options.tare, self._options.counts_per_kg)
-        return weighing.samples(weight_kg, self._settling.is_still(weight_kg), self._options.unit_weight_g)
+        weight_kg = mass_kg(raw, self._options.tare, self._options.counts_per_kg)
+        return samples(weight_kg, self._settling.is_still(weight_kg), self._options.unit_weight_g)
 
     def _convert(self) -> int:
         if not has(self._read(PU_CTRL, 3), self._wanted):
@@ -130,12 +130,8 @@ def has(registers: bytes, wanted: bytes) -> bool:
 def decode(data: bytes) -> int:
     """Counts of a 24-bit result. Raises InvalidData at the ends of the converter's range."""
     raw = int.from_bytes(data, "big", signed=True)
-    weighing.refuse_saturated(raw, LOWEST, HIGHEST)
+    refuse_saturated(raw, LOWEST, HIGHEST)
     return raw
-
-
-def _channels(options: Options) -> tuple[Channel, ...]:
-    return weighing.channels(options.capacity_kg, options.unit_weight_g)
 
 
 SPEC = Spec(
@@ -144,7 +140,7 @@ SPEC = Spec(
     bus="i2c",
     options=Options,
     open=Nau7802,
-    channels=_channels,
+    channels=lambda options: channels(options.capacity_kg, options.unit_weight_g),
     claims=lambda _options: (f"address 0x{ADDRESS:02x}",),
     sample="flour_bin: {driver: nau7802, bus: sensors, every: 1 s, tare: 84210, counts_per_kg: 21500.0, "
     "capacity: 50 kg, unit_weight: 25 g}",

@@ -6,7 +6,9 @@ from fake_hw.buses.spi import SPI_FAULTS
 from fake_hw.faults import VALUE_FAULTS, Condition, Probe
 from fake_hw.machine import FakePart, Machine, Quantity, Wiring
 
-_BIAS, _AUTO, _ONE_SHOT, _TEST, _CLEAR, _50_HZ = 0x80, 0x40, 0x20, 0x0C, 0x02, 0x01
+_BIAS, _ONE_SHOT, _3_WIRE, _TEST, _CLEAR, _50_HZ = 0x80, 0x20, 0x10, 0x0C, 0x02, 0x01
+_TEST_BITS = {"open": 0x30, "lead_off": 0x08}  # what only the fault test finds: RTDIN- without contact
+_CABLE_OHM = 1.0
 _SELF_CLEARING = _ONE_SHOT | _TEST | _CLEAR
 _SETTLED_S = 0.0095  # the bias must have stood so long when a conversion starts
 
@@ -17,12 +19,20 @@ class Max31865:
     modes = frozenset({1, 3})
 
     def __init__(
-        self, clock: Callable[[], float], condition: Condition, temperature_c: Probe, nominal: float, reference: float
+        self,
+        clock: Callable[[], float],
+        condition: Condition,
+        temperature_c: Probe,
+        *,
+        nominal: float,
+        reference: float,
+        three_wires: bool,
     ) -> None:
         self._clock = clock
         self._condition = condition
         self._temperature_c = temperature_c
-        self._share = nominal / reference
+        self._nominal, self._reference = nominal, reference
+        self._three_wires = three_wires
         self._registers = bytearray.fromhex("00 00 00 ff ff 00 00 00")
         self._biased_s = float("inf")
         self._done_s: float | None = None
@@ -49,8 +59,8 @@ class Max31865:
             self._biased_s = self._clock()
         if byte & _CLEAR:
             self._registers[7] = 0
-        if byte & _TEST and self._condition.fault == "open":
-            self._registers[7] |= 0x30
+        if byte & _TEST:
+            self._registers[7] |= _TEST_BITS.get(self._condition.fault, 0)
         self._registers[0] = byte & ~_SELF_CLEARING
         if byte & _ONE_SHOT:
             self._registers[0] |= _ONE_SHOT
@@ -78,7 +88,10 @@ class Max31865:
         if self._condition.fault == "short":
             return 0
         settled = 1.0 if done_s - self._biased_s >= 0.052 + _SETTLED_S else 0.5
-        return min(32767, max(0, round(_platinum(self._temperature_c.value()) * self._share * settled * 32768)))
+        ohm = _platinum(self._temperature_c.value()) * self._nominal
+        if bool(self._registers[0] & _3_WIRE) != self._three_wires:
+            ohm += _CABLE_OHM  # the cable is not taken off, or taken off where it is not in
+        return min(32767, max(0, round(ohm / self._reference * settled * 32768)))
 
 
 def _platinum(celsius: float) -> float:
@@ -92,13 +105,20 @@ def _place(machine: Machine, name: str, wiring: Wiring) -> None:
     probes = machine.probes(name, PART, wiring, condition)
     nominal = 1000.0 if wiring.options.get("element") == "PT1000" else 100.0
     reference = float(wiring.options.get("reference_ohm", 430.0))
-    part = Max31865(machine.clock, condition, probes["temperature"], nominal, reference)
+    part = Max31865(
+        machine.clock,
+        condition,
+        probes["temperature"],
+        nominal=nominal,
+        reference=reference,
+        three_wires=wiring.options["wires"] == 3,
+    )
     machine.bus(wiring.kind, wiring.device).attach(part, condition)
 
 
 PART = FakePart(
     name="max31865",
     quantities=lambda _wiring: {"temperature": Quantity(3.5, noise=0.005, drift_per_s=0.2, tolerance=0.06)},
-    faults=SPI_FAULTS | VALUE_FAULTS | {"open", "short", "overvoltage"},
+    faults=SPI_FAULTS | VALUE_FAULTS | {"open", "short", "lead_off", "overvoltage"},
     place=_place,
 )

@@ -137,6 +137,7 @@ def test_the_bias_is_off_between_reads_and_settled_in_them(wire: Wire) -> None:
     [
         ("open", SensorFailure),
         ("short", SensorFailure),
+        ("lead_off", SensorFailure),
         ("overvoltage", SensorFailure),
         ("zeros", NotConnected),
         ("ones", NotConnected),
