@@ -148,7 +148,7 @@ def test_the_buses_of_control_bring_nothing_heavy() -> None:
     program = (
         "import sys; from drivers import registry; from drivers.buses import open_bus\n"
         "from gateway.core.driver import Bus\n"
-        "for kind in ('i2c', 'serial', 'onewire', 'gpio'): open_bus(Bus('x', kind, '/dev/x')).close()\n"
+        "for kind in ('i2c', 'spi', 'serial', 'onewire', 'iio', 'gpio'): open_bus(Bus('x', kind, '/dev/x')).close()\n"
         "for name in registry.known(): registry.load(name)\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
