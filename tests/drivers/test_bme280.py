@@ -31,6 +31,12 @@ def test_the_data_sheets_example() -> None:
     assert pressure_hpa == pytest.approx(1006.5327, abs=0.005)
 
 
+def test_the_ends_are_cropped() -> None:
+    """Wet and dry beyond the scale are 100 and 0 %RH, as the data sheet asks."""
+    assert decode(burst(humidity=60_000), EXAMPLE)[1] == 100.0
+    assert decode(burst(humidity=10_000), EXAMPLE)[1] == 0.0
+
+
 def test_calibration_words_come_out_of_their_nibbles() -> None:
     """Signed and unsigned words, and the two that share a byte, negative ones too."""
     trim = Trimming(h=(75, -354, 7, -2001, -333, -30))
@@ -45,6 +51,9 @@ def test_calibration_words_come_out_of_their_nibbles() -> None:
         burst(pressure=0x80000),
         burst(temperature=0x80000),
         burst(humidity=0x8000),
+        burst(humidity=0xFFFF),
+        burst(humidity=0),
+        burst(temperature=735_000, pressure=300_000),
         burst(temperature=0xFFFFF),
         burst(pressure=0),
         burst(control=0x25),

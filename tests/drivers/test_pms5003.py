@@ -61,6 +61,7 @@ def test_a_standing_fan_is_a_failure() -> None:
     """Not one particle in 0.1 l of air: the part sees nothing."""
     with pytest.raises(SensorFailure, match="not one particle"):
         decode(with_sum(FRAME[:4] + bytes(24) + FRAME[28:30]))
+    assert len(decode(with_sum(FRAME[:4] + bytes(12) + b"\x00\x01" + bytes(10) + FRAME[28:30]))) == 3
 
 
 def test_the_parts_own_error_makes_values_uncertain() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.veml7700 import FEW_COUNTS, FIRST, MANY_COUNTS, RANGES, Range, choose, decode
+from drivers.veml7700 import FEW_COUNTS, FIRST, MANY_COUNTS, RANGES, Options, Range, Veml7700, choose, decode
 from gateway.core.errors import DeviceTimeout, InvalidData, NotConnected
 from tests.drivers.wire import NODE, Wire, values
 
@@ -24,6 +24,8 @@ def test_decode() -> None:
     """Linear in dim light; the application note's polynomial above: 1000 lx uncorrected are 1074.99 lx."""
     assert decode(1000, RANGES[0]) == pytest.approx(33.6)
     assert decode(14881, RANGES[1]) == pytest.approx(1075.0, abs=0.5)
+    assert decode(105, RANGES[3]) == pytest.approx(56.837, abs=0.002)  # the correction begins at 53.76 lx
+    assert decode(99, RANGES[3]) == pytest.approx(53.222, abs=0.002)
     with pytest.raises(InvalidData, match="more light"):
         decode(0xFFFF, RANGES[4])
 
@@ -62,7 +64,9 @@ def test_it_follows_the_light(wire: Wire) -> None:
     sensor = wire.open()
     for light in (2.0, 80_000.0, 2.0, 300.0, 9000.0, 0.2):
         wire.set(light=light)
+        before_s = wire.timer()
         assert values(sensor.read())["light"] == pytest.approx(light, rel=0.02, abs=0.6)
+        assert wire.timer() - before_s < 0.45
 
 
 def test_a_steady_light_costs_no_wait(wire: Wire) -> None:
@@ -101,6 +105,23 @@ def test_a_reset_during_the_read_is_refused(wire: Wire) -> None:
 
     sensor._bus = Browning()
     with pytest.raises(InvalidData):
+        sensor.read()
+
+
+@pytest.mark.parametrize(("second", "good"), [(1000, True), (1040, True), (1500, False), (500, False)])
+def test_two_reads_that_disagree_are_refused(second: int, good: bool) -> None:
+    """A flicker passes; a high bit that flipped does not."""
+    words = iter((RANGES[3].word, 1000, second, RANGES[3].word))
+
+    class Bus:
+        def transfer(self, address: int, write: bytes, read: int = 0) -> bytes:
+            return next(words).to_bytes(2, "little")
+
+    sensor = Veml7700(Bus(), Options())
+    if good:
+        assert len(sensor.read()) == 1
+        return
+    with pytest.raises(InvalidData, match="two reads in a row"):
         sensor.read()
 
 

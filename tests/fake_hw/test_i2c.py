@@ -13,6 +13,7 @@ from smbus2 import SMBus, i2c_msg
 
 from fake_hw.physics.kitchen import read
 from fake_hw.simulator import Simulator
+from tests.oracle_i2c import BusioI2C
 
 Tell = Callable[[str], dict[str, Any]]
 
@@ -23,41 +24,6 @@ def bus(kitchen: Simulator) -> Iterator[SMBus]:
     opened = SMBus(f"{kitchen.root}/dev/i2c-1")
     yield opened
     opened.close()
-
-
-class BusioI2C:
-    """busio's interface over smbus2, so that Adafruit's drivers run on any Linux adapter."""
-
-    def __init__(self, bus: SMBus) -> None:
-        self._bus = bus
-
-    def try_lock(self) -> bool:
-        return True
-
-    def unlock(self) -> None: ...
-
-    def writeto(self, address: int, buffer: Any, *, start: int = 0, end: int | None = None) -> None:
-        self._bus.i2c_rdwr(i2c_msg.write(address, bytes(buffer[start:end])))
-
-    def readfrom_into(self, address: int, buffer: Any, *, start: int = 0, end: int | None = None) -> None:
-        message = i2c_msg.read(address, len(buffer[start:end]))
-        self._bus.i2c_rdwr(message)
-        buffer[start : start + len(message)] = bytes(message)
-
-    def writeto_then_readfrom(
-        self,
-        address: int,
-        out: Any,
-        into: Any,
-        *,
-        out_start: int = 0,
-        out_end: int | None = None,
-        in_start: int = 0,
-        in_end: int | None = None,
-    ) -> None:
-        message = i2c_msg.read(address, len(into[in_start:in_end]))
-        self._bus.i2c_rdwr(i2c_msg.write(address, bytes(out[out_start:out_end])), message)
-        into[in_start : in_start + len(message)] = bytes(message)
 
 
 def measure(bus: SMBus, address: int = 0x44) -> bytes:
