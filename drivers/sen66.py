@@ -4,7 +4,6 @@ Datasheet: Sensirion "Datasheet SEN6x", version 0.9 (November 2024), section 4.8
 """
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -105,9 +104,9 @@ def decode(values: bytes, status: bytes) -> tuple[Sample, ...]:
 def _sample(field: Field, word: int, flags: int) -> Sample:
     name = field.channel.name
     if flags & field.error:
-        return Sample(name, math.nan, Reason.BAD_SENSOR_FAILURE)
+        return Sample.missing(name, Reason.BAD_SENSOR_FAILURE, "the module says that this element failed: replace it")
     if word == (UNKNOWN_INT16 if field.signed else UNKNOWN_UINT16):
-        return Sample(name, math.nan, Reason.BAD_WAITING_FOR_INITIAL_DATA)
+        return Sample.missing(name, Reason.BAD_WAITING_FOR_INITIAL_DATA, "not known yet: wait a minute")
     number = word - 0x10000 if field.signed and word & 0x8000 else word
     # A broken element spoils the compensation of the others; a fan off its speed moves another volume of air.
     other_broken = flags & (RHT_ERROR | GAS_ERROR | CO2_ERROR | PM_ERROR)

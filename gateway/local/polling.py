@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.core.clock import Clock
 from gateway.core.driver import Driver
-from gateway.core.errors import DeviceError, DeviceTimeout
+from gateway.core.errors import DeviceError, DeviceTimeout, NotConnected
 from gateway.core.event import Event, EventClass
 from gateway.core.quality import Reason
 from gateway.core.reading import Occurrence, Sample
@@ -29,7 +29,8 @@ _log = logging.getLogger(__name__)
 class Outcome:
     """What one poll of one device gave: samples, or None and why.
 
-    time_ns: when the read began (a value is at least that fresh), or when the poll failed; CLOCK_BOOTTIME.
+    time_ns: when the read began (a value is at least that fresh), or when a device that is waited for spoke, or when the
+    poll failed; CLOCK_BOOTTIME.
     """
 
     device: str
@@ -77,6 +78,7 @@ class BusWorker:
 
     sink runs in the worker's or the overseer's thread. reopen: closes the bus so that the next `open` starts afresh.
     happened: gets every occurrence as an event, once, in the worker's thread, and must only enqueue.
+    ended: called in the worker's thread when it ends.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class BusWorker:
         reopen: Callable[[], None] = lambda: None,
         *,
         happened: Callable[[Event], None] = lambda _event: None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         self.bus = bus
         self._devices = {device.name: device for device in devices}
@@ -96,6 +99,7 @@ class BusWorker:
         self._clock = clock
         self._reopen = reopen
         self._happened = happened
+        self._ended = ended
         self._schedule = Schedule({device.name: device.every_ns for device in devices}, clock.now_ns())
         self._answered_ns = clock.now_ns()
         self._lock = threading.Lock()
@@ -153,6 +157,7 @@ class BusWorker:
                 self.serve(now_ns)
         for state in self._states.values():  # whoever polls this bus next needs what they hold
             self._forget_driver(state)
+        self._ended()
 
     def serve(self, now_ns: int) -> None:
         """Poll the device whose turn it is, if any. Blocks as long as its driver does."""
@@ -186,9 +191,13 @@ class BusWorker:
             if state.driver is None:
                 state.driver = poll.device.open()
             begin_ns = self._clock.now_ns()
-            return Outcome(name, begin_ns, self._samples(name, state.driver.read())), None
+            samples = self._samples(name, state.driver.read())
+            return Outcome(name, max((each.time_ns for each in samples), default=0) or begin_ns, samples), None
         except DeviceError as error:
             reason, detail, unexpected = error.reason, str(error), None
+            if state.breaker.failures == 0 and not isinstance(error, NotConnected):
+                # One disturbed answer: what the driver has learnt (a gas sensor's baseline takes hours) is still true.
+                return Outcome(name, self._clock.now_ns(), None, reason, detail), None
         except OSError as error:
             reason, detail, unexpected = Reason.BAD_COMMUNICATION_ERROR, f"{name}: {error}", None
         except Exception as error:
@@ -214,8 +223,11 @@ class BusWorker:
                 _log.debug("closing after a failure on bus %s: %s", self.bus, error)
 
     def _close(self, poll: _Poll, outcome: Outcome, error: Exception | None = None) -> None:
-        """Give the poll its one outcome, unless it has one already. Under the lock."""
-        if poll.closed:
+        """Give the poll its one outcome, unless it has one already. Under the lock.
+
+        A read that fails while the worker stops was broken off by us: no failure of the device.
+        """
+        if poll.closed or (outcome.samples is None and self._stop.is_set()):
             return
         poll.closed = True
         self._note(outcome, error)

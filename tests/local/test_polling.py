@@ -184,6 +184,31 @@ def test_a_device_that_comes_back_is_polled_at_its_rate_again() -> None:
     assert bench.opened["a"] == bench.touched["a"] - len([o for o in bench.of("a") if o.samples]) + 1
 
 
+def test_one_disturbed_answer_does_not_cost_what_a_driver_has_learnt() -> None:
+    """After a first failed read the same driver goes on; a second one in a row, or an absent part, opens it afresh."""
+
+    def disturbed() -> float:
+        raise InvalidData("noise")
+
+    bench = Bench({"a": (0.5, 0.2)}, {"a": good})
+    bench.run(1.9)
+    bench.behaviours["a"] = disturbed
+    bench.run(0.5)
+    bench.behaviours["a"] = good
+    bench.run(1.0)
+    assert bench.opened["a"] == 1
+    bench.behaviours["a"] = disturbed
+    bench.run(1.0)
+    bench.behaviours["a"] = good
+    bench.run(3.0)
+    assert bench.opened["a"] == 2
+    bench.behaviours["a"] = fails
+    bench.run(0.5)
+    bench.behaviours["a"] = good
+    bench.run(3.0)
+    assert bench.opened["a"] == 3
+
+
 def test_loss_and_return_are_one_log_line_each(caplog: pytest.LogCaptureFixture) -> None:
     """A long outage does not fill the log."""
     bench = Bench({"a": (0.5, 0.2)}, {"a": fails})
