@@ -118,7 +118,7 @@ class TcpConnection:
 
     def _silence(self, unit: int) -> DeviceTimeout:
         self._silences += 1
-        if self._silences >= SILENCES:
+        if self._received or self._silences >= SILENCES:  # after half a message nobody knows where the next begins
             self._hang_up()
         return DeviceTimeout(f"unit {unit} at {self._where} does not answer: check its power and its unit number")
 
