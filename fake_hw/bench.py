@@ -9,7 +9,7 @@ from typing import Any
 
 from fake_hw.commands import Answer, Commands
 from fake_hw.control_socket import ControlSocket
-from fake_hw.machine import Machine, Wiring
+from fake_hw.machine import Machine, NotSimulated, Wiring
 
 
 class Bench:
@@ -39,7 +39,7 @@ class Bench:
         wiring = Wiring(bus["type"], bus["device"], device["options"], bus["url"], bus["baud"])
         try:
             self.machine.place(device["driver"], device["name"], wiring)
-        except LookupError as error:
+        except NotSimulated as error:
             self.missing.append(f"{device['name']}: {error}")
 
 

@@ -6,7 +6,7 @@ says from the part's end.
 
 import contextlib
 import fcntl
-import importlib
+import importlib.util
 import os
 import random
 import threading
@@ -87,6 +87,10 @@ class FakeBus(Protocol):
         ...
 
 
+class NotSimulated(LookupError):
+    """No part stands for this driver here."""
+
+
 class Machine:
     """Nodes below `root`. strict: released GPIO outputs fall back to inputs (see fake_hw.buses.gpio).
 
@@ -152,13 +156,12 @@ class Machine:
     def place(self, driver: str, name: str, wiring: Wiring) -> FakePart:
         """Put the counterpart of a driver on its bus under this device name. Call it before `start`, or in `do`.
 
-        Raises LookupError when there is no such part.
+        Raises NotSimulated when there is no such part.
         """
-        try:
-            module = importlib.import_module(f"fake_hw.parts.{driver}")
-        except ModuleNotFoundError as error:
-            raise LookupError(f"nobody has simulated a {driver} yet: add fake_hw/parts/{driver}.py") from error
-        part: FakePart = module.PART
+        module = f"fake_hw.parts.{driver}"
+        if importlib.util.find_spec(module) is None:
+            raise NotSimulated(f"nobody has simulated a {driver} yet: add fake_hw/parts/{driver}.py")
+        part: FakePart = importlib.import_module(module).PART
         part.place(self, name, wiring)
         return part
 
