@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 
+from gateway.control.plausibility import Pace
 from gateway.core.driver import Channel
 from gateway.core.quality import Quality, Reason
 from gateway.core.reading import Reading, Sample, Value
@@ -11,9 +12,12 @@ from gateway.settings.model import Device
 
 
 class ReadingMaker:
-    """Turns outcomes into exactly one Reading per channel of their device. Immutable; any thread."""
+    """Turns outcomes into exactly one Reading per channel of their device.
 
-    __slots__ = ("_channels",)
+    Any thread, but one at a time per device. It remembers only how fast values of channels with `max_per_s` changed.
+    """
+
+    __slots__ = ("_channels", "_paces")
 
     def __init__(self, devices: Iterable[Device]) -> None:
         self._channels = {
@@ -22,6 +26,12 @@ class ReadingMaker:
                 for channel in device.channels
             )
             for device in devices
+        }
+        self._paces = {
+            point: Pace(channel.max_per_s, 10.0**-channel.digits)
+            for channels in self._channels.values()
+            for channel, point, _ in channels
+            if channel.max_per_s < math.inf and not channel.is_binary
         }
 
     def make(self, outcome: Outcome) -> list[Reading]:
@@ -38,6 +48,9 @@ class ReadingMaker:
                 readings.append(Reading(point, None, Reason.BAD_INTERNAL_ERROR, outcome.time_ns, detail))
             else:
                 value, reason, detail = _judge(channel, sample, offset)
+                pace = self._paces.get(point)
+                if pace is not None and value is not None and reason is Reason.GOOD:
+                    reason, detail = _paced(pace, channel, value, outcome.time_ns)
                 readings.append(Reading(point, value, reason, outcome.time_ns, detail))
         return readings
 
@@ -55,6 +68,19 @@ def health_readings(values: Mapping[str, Value | None], time_ns: int) -> list[Re
         else Reading(point, None, Reason.BAD_NO_COMMUNICATION, time_ns, f"{point.partition('.')[0]} is silent")
         for point, value in values.items()
     ]
+
+
+def _paced(pace: Pace, channel: Channel, value: Value, time_ns: int) -> tuple[Reason, str]:
+    """How far a good value may be trusted after the values before it."""
+    doubted = pace.doubt(value, time_ns)
+    if doubted is None:
+        return Reason.GOOD, ""
+    before, ago_s = doubted
+    detail = (
+        f"from {before:g} to {value:g} {channel.unit} in {ago_s:.3g} s, faster than {channel.max_per_s:g} "
+        f"{channel.unit} per second: believed if it stays so; check the wires if it happens often"
+    )
+    return Reason.UNCERTAIN_SENSOR_NOT_ACCURATE, detail
 
 
 def _judge(channel: Channel, sample: Sample, offset: float) -> tuple[Value | None, Reason, str]:

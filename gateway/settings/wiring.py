@@ -9,11 +9,12 @@ from gateway.core.driver import Channel, Spec
 from gateway.core.errors import WrongOption
 from gateway.core.options import plain
 from gateway.core.output import OutputPolicy
-from gateway.core.units import UNITS, convert_difference, parse_quantity
+from gateway.core.units import UNITS
 from gateway.settings.claims import Claims
 from gateway.settings.keys import keys_of
 from gateway.settings.maps import with_map
 from gateway.settings.model import Bus, Device, Mux, Output
+from gateway.settings.per_channel import differences
 from gateway.settings.problems import Place, Problems, shown, suggestion
 from gateway.settings.structure import Entry, Section, structure
 from gateway.settings.tree import Mapping, Scalar
@@ -202,7 +203,7 @@ class Wirer:
             return None
         for claim in claims:
             self._claim(named, bus, data.mux, claim)
-        return _Part(named.name, data, named.node, named.place, spec, bus, plain(options), made, channels)
+        return _Part(named.name, data, named.node, named.place, spec, bus, plain(made), made, channels)
 
     def _claim(self, named: Named, bus: Bus, mux: Mux | None, claim: str) -> None:
         """Parts behind different channels may have one address; one that is always connected may share it with none."""
@@ -277,10 +278,14 @@ class Wirer:
         self._check_process(part)
         self._check_channels(part)
         self._check_polling(part)
-        offsets = _offsets(part, self._problems)
+        is_input = part.spec.direction == "input"
+        channels = () if is_input else part.channels  # what is said of an input's is reported already
+        offsets = differences(part, channels, "offset", "-0.2", self._problems)
+        paces = differences(part, channels, "max_per_s", "2", self._problems)
+        if min(paces.values(), default=1.0) <= 0:
+            self._problems.add(part.at("max_per_s"), "a change of 0 or less per second stops every value", "write more")
         if len(self._problems) > before:
             return None
-        is_input = part.spec.direction == "input"
         return Device(
             name=part.name,
             driver=part.spec.name,
@@ -290,7 +295,9 @@ class Wirer:
             every_s=part.data.every_s or 0.0,
             deadline_s=0.0 if is_input else part.data.deadline_s or part.spec.deadline_of(part.made),
             options=part.options,
-            channels=part.channels,
+            channels=tuple(
+                dataclasses.replace(each, max_per_s=paces.get(each.name, each.max_per_s)) for each in part.channels
+            ),
             offsets=offsets,
             mux=part.data.mux,
         )
@@ -315,7 +322,7 @@ class Wirer:
 
     def _check_polling(self, part: "_Part[DeviceEntry]") -> None:
         if part.spec.direction == "input":
-            for key in ("every", "deadline", "offset"):
+            for key in ("every", "deadline", "offset", "max_per_s"):
                 if key in part.node.items:
                     what = f"{key!r} means nothing for a {part.spec.name}: it reports each change by itself"
                     self._problems.add(part.at(key), what, "remove it")
@@ -369,27 +376,3 @@ def _place_of_channel(part: "_Part[DeviceEntry]", channel: str) -> Place:
 def _scope(bus: Bus) -> str:
     # A DHT's wire is a line of the header too, so its claim is one with those of the gpio bus.
     return HEADER if bus.type == "dht" else bus.device or bus.name
-
-
-def _offsets(part: "_Part[DeviceEntry]", problems: Problems) -> dict[str, float]:
-    written = part.data.offset
-    measured = {channel.name: channel.unit for channel in part.channels if not channel.is_binary}
-    if isinstance(written, str):
-        if not written:
-            return {}
-        if len(measured) != 1:
-            cure = f"write it as {{channel: value}} with a channel of: {', '.join(measured)}"
-            problems.add(part.at("offset"), f"{part.name!r} measures {len(measured)} quantities", cure)
-            return {}
-        written = dict.fromkeys(measured, written)
-    offsets: dict[str, float] = {}
-    for channel, text in written.items():
-        if channel not in measured:
-            problems.unknown(part.at("offset"), f"channel of {part.name!r}:", channel, measured)
-            continue
-        try:
-            offsets[channel] = convert_difference(*parse_quantity(text), measured[channel])
-        except ValueError:
-            what = f"offset {shown(text)} does not fit a {UNITS[measured[channel]].kind}"
-            problems.add(part.at("offset"), what, f"write it as '-0.2 {measured[channel]}'")
-    return offsets

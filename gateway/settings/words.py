@@ -53,6 +53,7 @@ class DeviceEntry:
     deadline_s: float | None = word("how long one poll may take", unit="s", low=0.01, high=60, default=None)
     map_file: str = word(FILE_HELP, name="map", pattern=FILE, default="")
     offset: str | dict[str, str] = word("calibration, added to what it measures: {temperature: -0.2 Cel}", default="")
+    max_per_s: str | dict[str, str] = word("the fastest change per second to believe: {level: 2 %}", default="")
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,3 +94,42 @@ def test_a_silent_process_has_no_health_values() -> None:
     """What nobody tells is BadNoCommunication."""
     (reading,) = health_readings({"gateway/recorder.store_ok": None}, 7)
     assert (reading.value, reading.reason) == (None, Reason.BAD_NO_COMMUNICATION)
+
+
+def test_a_change_that_is_too_fast_is_uncertain_until_it_is_confirmed() -> None:
+    """A channel with max_per_s: the value is told, with a doubt, and believed at the second confirmation."""
+    maker = ReadingMaker([device("tank", Channel("level", "%", 0, 100, digits=1, max_per_s=2.0))])
+    seen = []
+    for second, value in enumerate((50.0, 51.9, 99.0, 99.5, 100.0, 99.0)):
+        (reading,) = maker.make(Outcome("tank", second * 10**9, (Sample("level", value),)))
+        seen.append((reading.value, reading.reason is Reason.GOOD))
+        if second == 2:
+            assert reading.detail.startswith(
+                "from 51.9 to 99 % in 1 s, faster than 2 % per second: believed if it stays"
+            )
+            assert reading.reason is Reason.UNCERTAIN_SENSOR_NOT_ACCURATE
+    assert seen == [(50.0, True), (51.9, True), (99.0, False), (99.5, False), (100.0, True), (99.0, True)]
+
+
+def test_what_is_doubted_otherwise_does_not_set_the_pace() -> None:
+    """A Bad or Uncertain value is neither judged by its pace nor what the next one is compared with."""
+    maker = ReadingMaker([device("tank", Channel("level", "%", 0, 100, digits=1, max_per_s=2.0))])
+    reasons = []
+    outcomes = (
+        (Sample("level", 50.0),),
+        (Sample("level", 120.0),),
+        (Sample("level", 90.0, Reason.UNCERTAIN_SENSOR_NOT_ACCURATE),),
+        None,
+        (Sample("level", 51.0),),
+    )
+    for second, samples in enumerate(outcomes):
+        reason = Reason.GOOD if samples else Reason.BAD_TIMEOUT
+        (reading,) = maker.make(Outcome("tank", second * 10**9, samples, reason))
+        reasons.append(reading.reason)
+    assert reasons == [
+        Reason.GOOD,
+        Reason.UNCERTAIN_ENGINEERING_UNITS_EXCEEDED,
+        Reason.UNCERTAIN_SENSOR_NOT_ACCURATE,
+        Reason.BAD_TIMEOUT,
+        Reason.GOOD,
+    ]
