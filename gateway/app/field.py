@@ -13,7 +13,7 @@ from gateway.field.worker import FieldLink
 from gateway.local import lock, logs
 from gateway.local.clock import SystemClock
 from gateway.local.notify import Notifier
-from gateway.local.paths import StatePaths
+from gateway.local.paths import StatePaths, credentials_directory
 from gateway.settings import snapshot
 from gateway.settings.model import Bus, Configuration
 
@@ -41,6 +41,10 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _run(paths: StatePaths, root: str) -> None:
     def open_wire(bus: Bus) -> object:
+        if bus.type == "mqtt":
+            from drivers.buses.mqtt import MqttBroker
+
+            return MqttBroker(bus, credentials_directory(paths.state))
         return open_bus(bus, root)
 
     load = functools.partial(snapshot.read, paths.snapshot)

@@ -13,7 +13,7 @@ from gateway.core.record import Lane
 from gateway.local import lock, logs
 from gateway.local.clock import SystemClock
 from gateway.local.notify import Notifier
-from gateway.local.paths import StatePaths
+from gateway.local.paths import StatePaths, credentials_directory
 from gateway.local.server import Server
 from gateway.recorder.intake import Intake
 from gateway.recorder.keeper import Keeper
@@ -23,7 +23,7 @@ from gateway.recorder.questions import Questions
 from gateway.recorder.store import Store
 from gateway.settings import snapshot
 from gateway.settings.model import Configuration
-from gateway.uplink.broker import Broker, credentials_directory
+from gateway.uplink.broker import Broker
 from gateway.uplink.conversation import Site
 from gateway.uplink.topics import Topics
 from gateway.uplink.uplink import Uplink

@@ -15,12 +15,14 @@ class Sample:
 
     A driver returns samples or raises; it never returns an old value as new. `value` is in the channel's unit.
     A device that fails as a whole raises; where one channel of several has no value, its sample is `missing`.
+    time_ns: CLOCK_BOOTTIME of the measurement, where a read waits for the device to speak; 0: as the read began.
     """
 
     channel: str
     value: Value
     reason: Reason = Reason.GOOD
     detail: str = ""  # words for a person when it is not good
+    time_ns: int = 0
 
     @staticmethod
     def missing(channel: str, reason: Reason, detail: str) -> "Sample":

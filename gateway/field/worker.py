@@ -5,14 +5,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from drivers import registry
 from gateway.core.clock import Clock
 from gateway.core.driver import Driver
-from gateway.core.errors import ConfigurationError, Refused
+from gateway.core.errors import ConfigurationError, NotConnected, Refused
 from gateway.core.event import Event
 from gateway.core.quality import Quality, Reason
 from gateway.core.reading import Sample
@@ -29,6 +29,10 @@ GATHER_S = 0.05
 HEALTH_S = 2.0
 """How often control hears that we are alive (docs/local-protocol.md)."""
 RECONNECT_S = 0.5
+STOP_S = 2.0
+"""How long a stop waits for the reads under way; one that hangs longer is left behind."""
+SHARED = frozenset({"mqtt"})
+"""Kinds of bus that several workers use at once: each device has its own worker, and connections are shared."""
 KEPT = 1000
 """Outcomes that wait for control; older ones are dropped, because control has judged them silent by then."""
 
@@ -37,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 
 class FieldPolling:
-    """One worker per bus (per device on a bus kind where each has a wire of its own), all putting into one queue."""
+    """One worker per bus (per device where each waits for its own wire or messages), all putting into one queue."""
 
     def __init__(
         self, opener: Opener, clock: Clock, sink: Callable[[Outcome], None], happened: Callable[[Event], None]
@@ -47,62 +51,92 @@ class FieldPolling:
         self._sink = sink
         self._happened = happened
         self._workers: list[BusWorker] = []
+        self._wires: list[_Wire] = []
         self._overseer: Overseer | None = None
 
     def start(self, configuration: Configuration) -> None:
         """Poll field's devices of this configuration."""
-        groups = _groups(configuration)
-        self._workers = [self._worker(bus, devices) for bus, devices in groups]
+        self._workers, self._wires = [], []
+        for bus, groups in _groups(configuration):
+            shared = _Wire(bus, self._opener) if bus.type in SHARED else None
+            for devices in groups:
+                wire = shared or _Wire(bus, self._opener)
+                self._wires.append(wire)
+                self._workers.append(self._worker(wire, devices))
         self._overseer = Overseer(self._clock, [worker.check for worker in self._workers])
         for worker in self._workers:
             worker.start()
         self._overseer.start()
 
     def stop(self) -> None:
-        """Take no new poll; a worker that hangs is left behind."""
+        """Take no new poll, end the reads that only wait for messages, close every bus; waits STOP_S for the others."""
         if self._overseer is not None:
             self._overseer.stop()
         for worker in self._workers:
             worker.stop()
-        self._workers = []
+        for wire in self._wires:
+            if wire.bus.type in SHARED:
+                wire.end()
+        deadline = time.monotonic() + STOP_S
+        for worker in self._workers:
+            worker.stop(max(0.0, deadline - time.monotonic()))
+        self._workers, self._wires = [], []
 
     def hanging(self) -> int:
         """How many workers are past the deadline of a read."""
         return sum(worker.hanging for worker in self._workers)
 
-    def _worker(self, bus: Bus, devices: list[Device]) -> BusWorker:
-        wire = _Wire(bus, self._opener)
+    def _worker(self, wire: "_Wire", devices: list[Device]) -> BusWorker:
         polled = [
             PolledDevice(device.name, round(device.every_s * 1e9), round(device.deadline_s * 1e9), wire.opening(device))
             for device in devices
         ]
-        return BusWorker(bus.name, polled, self._sink, self._clock, wire.close, happened=self._happened)
+        if wire.bus.type in SHARED:  # it connects again by itself, and is not closed because of one of its devices
+            return BusWorker(wire.bus.name, polled, self._sink, self._clock, happened=self._happened)
+        return BusWorker(
+            wire.bus.name, polled, self._sink, self._clock, wire.close, happened=self._happened, ended=wire.end
+        )
 
 
 class _Wire:
-    """One bus, opened when it is first needed, by its worker only."""
+    """One bus, opened when it is first needed; by its worker only, unless it is shared."""
 
     def __init__(self, bus: Bus, opener: Opener) -> None:
-        self._bus = bus
+        self.bus = bus
         self._opener = opener
+        self._lock = threading.Lock()
         self._handle: Any = None
+        self._is_over = False
 
     def opening(self, device: Device) -> Callable[[], Driver]:
         """How to open a device on this bus. Raises DeviceError."""
 
         def opened() -> Driver:
-            if self._handle is None:
-                self._handle = self._opener(self._bus)
+            with self._lock:
+                if self._is_over:
+                    raise NotConnected(f"bus {self.bus.name} is no longer configured")
+                if self._handle is None:
+                    self._handle = self._opener(self.bus)
+                handle = self._handle
             spec = registry.load(device.driver)
-            bus = self._handle if device.mux is None else self._handle.behind(device.mux.address, device.mux.channel)
-            driver: Driver = spec.open(bus, spec.options_of(device.options))
+            driver: Driver = spec.open(handle, spec.options_of(device.options))
             return driver
 
         return opened
 
+    def end(self) -> None:
+        """Close it for good."""
+        with self._lock:
+            self._is_over = True
+        try:
+            self.close()
+        except OSError as error:
+            _log.debug("closing bus %s: %s", self.bus.name, error)
+
     def close(self) -> None:
         """The next use opens it afresh."""
-        handle, self._handle = self._handle, None
+        with self._lock:
+            handle, self._handle = self._handle, None
         if handle is not None:
             handle.close()
 
@@ -214,11 +248,11 @@ def _entry(sample: Sample) -> object:
     return [value, sample.reason.value, sample.detail]
 
 
-def _groups(configuration: Configuration) -> Iterable[tuple[Bus, list[Device]]]:
-    """What shares a worker: the devices of one bus, but each DHT on its own, because each has its own wire."""
+def _groups(configuration: Configuration) -> Iterator[tuple[Bus, list[list[Device]]]]:
+    """What shares a worker: the devices of one bus, but each DHT and each MQTT device alone, because its reads wait."""
     for bus in configuration.buses:
         devices = [device for device in configuration.devices if device.bus == bus.name and device.process == "field"]
-        if bus.type == "dht":
-            yield from ((bus, [device]) for device in devices)
+        if bus.type == "dht" or bus.type in SHARED:
+            yield bus, [[device] for device in devices]
         elif devices:
-            yield bus, devices
+            yield bus, [devices]

@@ -1,5 +1,6 @@
 """Where a gateway keeps what below its state directory."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,3 +86,8 @@ class StatePaths:
         """Make every directory. Raises OSError."""
         for directory in (self.config_dir, self.control_dir, self.database_dir):
             directory.mkdir(parents=True, exist_ok=True)
+
+
+def credentials_directory(state: Path) -> Path:
+    """systemd's credentials directory, else `credentials` below the state directory."""
+    return Path(os.environ.get("CREDENTIALS_DIRECTORY") or state / "credentials")

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 class Outcome:
     """What one poll of one device gave: samples, or None and why.
 
-    time_ns: when the read began (a value is at least that fresh), or when a device that is waited for spoke, or when the
+    time_ns: when the read began (a value is at least that fresh), when a device that is waited for spoke, or when the
     poll failed; CLOCK_BOOTTIME.
     """
 

@@ -1,6 +1,5 @@
 """Where the broker is and how we prove who we are. Secrets are read from files at each connection, never kept."""
 
-import os
 import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +80,3 @@ class Broker:
 
     def _file(self, name: str) -> Path:
         return self.credentials / name
-
-
-def credentials_directory(state: Path) -> Path:
-    """systemd's credentials directory, else `credentials` below the state directory."""
-    return Path(os.environ.get("CREDENTIALS_DIRECTORY") or state / "credentials")

@@ -4,7 +4,8 @@ import json
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -12,16 +13,17 @@ from typing import Any
 import pytest
 
 from drivers import registry
-from gateway.core.driver import Channel, Spec
-from gateway.core.errors import ConfigurationError, NotConnected
+from gateway.core.driver import BusKind, Channel, Spec
+from gateway.core.errors import ConfigurationError, DeviceTimeout, NotConnected
 from gateway.core.quality import Reason
-from gateway.core.reading import Sample
-from gateway.field.worker import FieldLink, sample_row
+from gateway.core.reading import Occurrence, Sample
+from gateway.field.worker import STOP_S, FieldLink, sample_row
 from gateway.local.clock import SystemClock
 from gateway.local.polling import Outcome
 from gateway.local.server import Server
 from gateway.settings.model import Access, Bus, Configuration, Device, Site
 from rules.definition import Rulebook
+from tests.recorder.fakes import eventually
 
 
 class Control:
@@ -31,6 +33,8 @@ class Control:
         self.path = path
         self.hash = "c1"
         self.announced = "c1"
+        self.acknowledge = False
+        self.rows: list[Any] = []
         self.frames: SimpleQueue[tuple[dict[str, Any], bytes | None]] = SimpleQueue()
         self.start()
 
@@ -41,7 +45,10 @@ class Control:
     def hello(self) -> dict[str, Any]:
         return {"process": "control", "run": "r", "boot": "b", "sim": True, "configuration": self.hash}
 
-    def frame(self, _peer: Any, header: dict[str, Any], body: bytes | None) -> None:
+    def frame(self, peer: Any, header: dict[str, Any], body: bytes | None) -> None:
+        if header["kind"] == "events" and self.acknowledge:
+            upto = header["first"] + len(json.loads(body or b"")) - 1
+            peer.send({"kind": "ack", "run": header["run"], "upto": upto})
         self.frames.put((header, body))
 
     def pump(self, peer: Any) -> None:
@@ -60,6 +67,25 @@ class Control:
 
     def closed(self, _peer: Any) -> None:
         pass
+
+    def letter(self) -> dict[str, Any]:
+        """The next events frame with its rows."""
+        while True:
+            header, body = self.frames.get(timeout=5.0)
+            if header["kind"] == "events":
+                return {**header, "rows": json.loads(body or b"")}
+
+    def next_row(self) -> list[Any]:
+        """The next sample row of whatever device."""
+        if not self.rows:
+            self.rows = self._samples()
+        return list(self.rows.pop(0))
+
+    def _samples(self) -> list[Any]:
+        while True:
+            header, body = self.frames.get(timeout=5.0)
+            if header["kind"] == "samples":
+                return list(json.loads(body or b""))
 
     def row(self, device: str, accept: Callable[[list[Any]], bool] = lambda _row: True) -> list[Any]:
         """The next sample row of a device that is accepted."""
@@ -81,12 +107,30 @@ class Part:
         self.rig = rig
         self.name = name
 
-    def read(self) -> tuple[Sample, ...]:
+    def read(self) -> Sequence[Sample | Occurrence]:
         if self.name in self.rig.gone:
             raise NotConnected("nothing answers")
         if self.name in self.rig.hanging:
+            self.rig.waiting.set()
             self.rig.freed.wait(20.0)
-        return (Sample("temperature", 20.5),)
+            if self.name in self.rig.hanging:
+                raise DeviceTimeout("no message")
+        seen: list[Sample | Occurrence] = [Sample("temperature", 20.5)]
+        if self.name == "left" and self.rig.happening:
+            seen.append(Occurrence("scanned", {"label": self.rig.happening.pop(0)}))
+        return seen
+
+
+class Handle:
+    """An opened bus."""
+
+    def __init__(self, freed: threading.Event) -> None:
+        self.closed = 0
+        self.freed = freed
+
+    def close(self) -> None:
+        self.closed += 1
+        self.freed.set()
 
 
 class Rig:
@@ -97,9 +141,16 @@ class Rig:
         self.gone: set[str] = set()
         self.hanging: set[str] = set()
         self.freed = threading.Event()
+        self.waiting = threading.Event()
+        self.happening: list[str] = []
         self.configuration = configuration("c1", "left", "right")
-        self.link = FieldLink(path, lambda: self.configuration, lambda bus: object(), SystemClock())
+        self.handles: list[Handle] = []
+        self.link = FieldLink(path, lambda: self.configuration, self.open, SystemClock())
         self.thread = threading.Thread(target=self.link.run, daemon=True)
+
+    def open(self, bus: Bus) -> Handle:
+        self.handles.append(Handle(self.freed if bus.type == "mqtt" else threading.Event()))
+        return self.handles[-1]
 
     def stop(self) -> None:
         self.freed.set()
@@ -108,13 +159,14 @@ class Rig:
         self.control.server.stop()
 
 
-def configuration(digest: str, *names: str) -> Configuration:
+def configuration(digest: str, *names: str, kind: BusKind = "dht") -> Configuration:
     channels = (Channel("temperature", "Cel"),)
+    deadline_s = 30.0 if kind == "mqtt" else 0.2
     devices = tuple(
-        Device(name, "part", "wire", "field", "polled", 0.1, 0.2, {"name": name}, channels) for name in names
+        Device(name, "part", "wire", "field", "polled", 0.1, deadline_s, {"name": name}, channels) for name in names
     )
     strangers = (Device("ours", "part", "wire", "control", "polled", 0.1, 0.2, {"name": "ours"}, channels),)
-    wire = (Bus("wire", "dht"),)
+    wire = (Bus("wire", kind),)
     return Configuration(1, Site("t"), wire, devices + strangers, (), Rulebook({}, (), (), ()), hash=digest)
 
 
@@ -195,6 +247,61 @@ def test_an_announced_configuration_is_followed(rig: Rig) -> None:
     rig.control.server.wake()
     rig.control.row("third")
     rig.control.row("third")
+
+
+def test_buses_are_closed_when_they_are_no_longer_polled(rig: Rig) -> None:
+    """Another configuration and the end both close what they leave, each once: a port is free for its successor."""
+    rig.control.row("left")
+    rig.control.row("right")
+    rig.configuration = configuration("c2", "third")
+    rig.control.announced = "c2"
+    rig.control.server.wake()
+    rig.control.row("third")
+    assert [handle.closed for handle in rig.handles] == [1, 1, 0]
+    rig.stop()
+    assert [handle.closed for handle in rig.handles] == [1, 1, 1]
+
+
+def test_what_happens_reaches_control_with_its_numbers(rig: Rig) -> None:
+    """Events go out in letters, again after a connection without an acknowledgement, and never after one."""
+    rig.happening.append("one")
+    first = rig.control.letter()
+    assert [row[2:] for row in first.pop("rows")] == [["scanned", {"label": "one"}]]
+    assert first == {"kind": "events", "run": first["run"], "after": 0, "first": 1, "body": first["body"]}
+    rig.control.server.stop()
+    rig.happening.append("two")
+    rig.control.start()
+    again = rig.control.letter()
+    assert (again["first"], again["rows"][0][3]) == (1, {"label": "one"})
+    rig.control.acknowledge = True
+    rig.control.server.stop()
+    rig.control.start()
+    eventually(lambda: rig.link._mailbox._acknowledged == 2)
+    rig.control.server.stop()
+    rig.control.start()
+    rig.happening.append("three")
+    third = rig.control.letter()
+    while third["first"] < 3:  # of an earlier connection
+        third = rig.control.letter()
+    assert (third["after"], [row[3]["label"] for row in third["rows"]]) == (2, ["three"])
+
+
+def test_a_stop_wakes_what_only_waits(rig: Rig) -> None:
+    """A device that waits for its next message does not hold up a new configuration, nor is its silence a failure."""
+    rig.control.row("left")
+    rig.configuration = configuration("c2", "third", kind="mqtt")
+    rig.hanging.add("third")
+    rig.freed.clear()
+    rig.control.announced = "c2"
+    rig.control.server.wake()
+    assert rig.waiting.wait(5.0)
+    rig.configuration = configuration("c3", "fourth")
+    rig.control.announced = "c3"
+    began_s = time.monotonic()
+    rig.control.server.wake()
+    while (row := rig.control.next_row())[0] != "fourth":
+        assert row[0] != "third"
+    assert time.monotonic() - began_s < STOP_S
 
 
 def test_rows_are_as_documented() -> None:

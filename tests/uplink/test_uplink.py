@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from gateway.core.record import Lane, RecordClass, Stored
+from gateway.local.paths import credentials_directory
 from gateway.settings.model import Cloud
-from gateway.uplink.broker import Broker, BrokerUnusable, credentials_directory
+from gateway.uplink.broker import Broker, BrokerUnusable
 from gateway.uplink.connection import Connection
 from gateway.uplink.conversation import Site
 from gateway.uplink.topics import Topics
