@@ -50,7 +50,7 @@ class RtuLine:
         with self._turns:
             if pdu[0] in modbus_pdu.WRITES and self._echoes is None:
                 self._learn_echo(unit, pdu, timeout_s)
-            return self._exchange(unit, pdu, timeout_s)
+            return modbus_pdu.checked(self._answer(unit, pdu, timeout_s), pdu, unit)
 
     def close(self) -> None:
         """Close the port when the request under way has ended; a later request opens it again."""
@@ -66,14 +66,6 @@ class RtuLine:
         kind: modbus_pdu.Kind = "coil" if pdu[0] in {modbus_pdu.WRITE_COIL, modbus_pdu.WRITE_COILS} else "holding"
         # A refusal shows the echo as well as an answer does.
         self._answer(unit, modbus_pdu.read(kind, modbus_pdu.parse_request(pdu).at, 1), timeout_s)
-
-    def _exchange(self, unit: int, pdu: bytes, timeout_s: float) -> bytes:
-        answer = self._answer(unit, pdu, timeout_s)
-        try:
-            return modbus_pdu.checked(answer, pdu, unit)
-        except InvalidData:
-            self._let_noise_end()
-            raise
 
     def _answer(self, unit: int, pdu: bytes, timeout_s: float) -> bytes:
         """The PDU that this unit sent, whatever it says."""

@@ -52,7 +52,7 @@ def blocks(registers: Mapping[str, Register], *, gap: int = 0, most: int = MOST_
         last = found[-1] if found else None
         count = register.at + register.count - last.at if last else 0
         if last and last.kind == register.kind and register.at <= last.at + last.count + gap and count <= limit:
-            found[-1] = Block(last.kind, last.at, max(count, last.count), (*last.fields, (name, register)))
+            found[-1] = Block(last.kind, last.at, count, (*last.fields, (name, register)))
         else:
             found.append(Block(register.kind, register.at, register.count, ((name, register),)))
     return tuple(found)

@@ -104,6 +104,10 @@ class RtuLine:
         self._units.attach(unit, slave, condition)
         self._byte_s = _BITS_OF_BYTE / baud
 
+    def send(self, data: bytes) -> None:
+        """Bytes that no part sent: noise."""
+        self._port.send(data)
+
     def sync(self) -> None:
         """Follow the adapter's plug."""
         self._port.set_plugged(self._condition.plugged)

@@ -150,6 +150,21 @@ def test_a_late_reply_is_never_taken_for_the_next_one(master: RtuLine, line: Lin
     assert time.monotonic() - began >= LATE_S
 
 
+def test_a_babble_is_listened_out(master: RtuLine, line: Line) -> None:
+    """Noise that goes on after a spoilt reply does not spoil the next request too."""
+    words(master, 1)
+    noise = line.machine.bus("modbus_rtu", NODE)
+
+    def babble() -> None:
+        for count in range(25):
+            line.machine.loop.after(0.005 * count, lambda: noise.send(b"\x55"))
+
+    line.machine.do(babble)
+    with pytest.raises(InvalidData, match="CRC"):
+        words(master, 1)
+    assert words(master, 1) == (100, 101)
+
+
 def test_a_dead_unit_costs_its_timeout_only(master: RtuLine, line: Line) -> None:
     """Asked once a second, as devices are, a dead part takes one timeout of the line, no more."""
     line.machine.plug("one", False)

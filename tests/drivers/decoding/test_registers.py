@@ -219,6 +219,7 @@ def test_blocks_are_joined_over_a_gap_only_where_that_is_allowed() -> None:
     """Neighbours make one request; what lies apart more than the gap, or in another table, its own."""
     registers = {"a": Register(0), "b": Register(1, type="u32"), "c": Register(5), "d": Register(6, "input")}
     assert [(block.at, block.count) for block in blocks(registers)] == [(0, 3), (5, 1), (6, 1)]
+    assert [(block.at, block.count) for block in blocks(registers, gap=1)] == [(0, 3), (5, 1), (6, 1)]
     assert [(block.at, block.count) for block in blocks(registers, gap=2)] == [(0, 6), (6, 1)]
     assert [(block.at, block.count) for block in blocks(registers, gap=2, most=5)] == [(0, 3), (5, 1), (6, 1)]
 
