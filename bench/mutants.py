@@ -1,22 +1,25 @@
 """How well the tests hold decoding and scaling: every small change of that code, and whether a test notices.
 
-Runs mutmut on a copy of what is committed and prints the survivors: changed decoders that all tests accept. Changes of
-an error message's words alone are counted, not printed.  `python -m bench.mutants [DRIVER or decoding MODULE …]`
+Runs mutmut on a copy of what is committed and prints the survivors: changed code that mypy and all tests accept.
+Counted and not printed: changes of an error's words alone, and those that docs/mutation.md explains. 1 when others are
+left.
+`python -m bench.mutants [DRIVER or decoding MODULE …]`; the numbers of tables are in bench/mutated_numbers.py.
 """
 
-import io
+import ast
+import difflib
 import json
 import re
 import subprocess
 import sys
 import tempfile
-import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from os.path import commonprefix
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PURE = ("decode", "scale", "check", "linear", "resist", "crc", "words", "_word", "parse", "frame", "config")
-"""What a pure function's name has in it; reading and writing is held by the tests on the wire."""
+EXPLAINED = ROOT / "docs" / "mutation.md"
 CONFIG = """
 [mutmut]
 source_paths=
@@ -26,6 +29,14 @@ pytest_add_cli_args_test_selection=
 pytest_add_cli_args=
     -p
     no:randomly
+type_check_command=
+    {python}
+    -m
+    mypy
+    --output
+    json
+    --no-warn-unused-ignores
+{sources}
 also_copy=
     drivers
     gateway
@@ -35,101 +46,140 @@ also_copy=
     tests
     docs
 """
+SURVIVED, NO_TEST = 0, (5, 33)
+CONTEXT = 30  # characters shown on both sides of a change
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One mutant that lives: the function as a person names it, and its lines before and after."""
+
+    function: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"`{self.function}`: `{self.before}` → `{self.after}`"
 
 
 def main(names: list[str]) -> int:
-    """Print a line per module and every survivor; 1 when there is one."""
+    """Print a line per module and every unexplained survivor; 1 when there is one."""
     with tempfile.TemporaryDirectory(prefix="kg-mutants-") as folder:
         copy = Path(folder, "copy")
         subprocess.run(["git", "clone", "-q", str(ROOT), str(copy)], check=True)
-        sources = list(_sources(copy, names))
-        _configure(copy, sources)
+        modules = list(sources(copy, names))
+        for path in modules:
+            _open_properties(copy / path)
+        _configure(copy, modules)
         with Path(folder, "log").open("w") as log:
-            command = [sys.executable, "-m", "mutmut", "run", *_wanted(sources)]
+            command = [sys.executable, "-m", "mutmut", "run"]
             done = subprocess.run(command, cwd=copy, stdout=log, stderr=log, check=False)
-        if not list(copy.glob("mutants/drivers/**/*.meta")):
+        if done.returncode or not list(copy.glob("mutants/drivers/**/*.meta")):
             print(Path(folder, "log").read_text()[-2000:], f"mutmut ended with {done.returncode}: is it installed?")
             return 1
-        return _report(copy)
+        return _report(copy, modules)
 
 
-def _sources(copy: Path, names: list[str]) -> Iterator[Path]:
-    """The modules to change: drivers and what they share, or those that were named."""
+def sources(copy: Path, names: list[str]) -> Iterator[Path]:
+    """The modules to change: drivers and what they share, or those that were named (ads1115 names two)."""
     for path in sorted((*copy.glob("drivers/*.py"), *copy.glob("drivers/decoding/*.py"))):
         if path.stem not in {"__init__", "registry", "pages"} and (not names or path.stem in names):
             yield path.relative_to(copy)
 
 
-def _configure(copy: Path, sources: list[Path]) -> None:
-    """Tests of these modules only: by name for a driver, all decoding tests for what is shared."""
-    tests = [Path("tests/drivers") / f"test_{path.stem}.py" for path in sources if path.parent.name == "drivers"]
-    if any(path.parent.name == "decoding" for path in sources):
-        tests += [path.relative_to(copy) for path in sorted(copy.glob("tests/drivers/test_*.py"))]
-        tests += [path.relative_to(copy) for path in sorted(copy.glob("tests/drivers/decoding/test_*.py"))]
-    there = sorted({str(path) for path in tests if (copy / path).exists() and "contract" not in path.name})
+def tests_of(copy: Path, module: Path) -> set[str]:
+    """The test files that hold a module: its own, and for what is shared those of the drivers that import it."""
+    stems = {module.stem}
+    if module.parent.name == "decoding":
+        importing = re.compile(rf"from drivers\.decoding(\.{module.stem} import|.* import {module.stem}\b)")
+        stems |= {path.stem for path in copy.glob("drivers/*.py") if importing.search(path.read_text())}
+    found = set()
+    for path in (*copy.glob("tests/drivers/test_*.py"), *copy.glob("tests/drivers/decoding/test_*.py")):
+        imported = re.findall(r"(?:from|import) drivers(?:\.decoding)?[. ](?:import )?(\w+)", path.read_text())
+        if "contract" not in path.stem and (path.stem.removeprefix("test_") in stems or module.stem in imported):
+            found.add(str(path.relative_to(copy)))
+    return found
+
+
+def _open_properties(path: Path) -> None:
+    """mutmut leaves what is decorated alone: `@property` above a method becomes a `property(…)` below it."""
+    lines = path.read_text().splitlines()
+    for node in reversed([each for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.FunctionDef)]):
+        if [ast.unparse(each) for each in node.decorator_list] == ["property"]:
+            assert node.end_lineno is not None
+            lines.insert(node.end_lineno, f"    {node.name} = property({node.name})  # type: ignore")
+            del lines[node.decorator_list[0].lineno - 1]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def _configure(copy: Path, modules: list[Path]) -> None:
+    tests = sorted(set().union(*(tests_of(copy, module) for module in modules)))
     text = CONFIG.format(
-        sources="\n".join(f"    {path}" for path in sources), tests="\n".join(f"    {path}" for path in there)
+        python=sys.executable,
+        sources="\n".join(f"    {path}" for path in modules),
+        tests="\n".join(f"    {path}" for path in tests),
     )
     with (copy / "setup.cfg").open("a") as file:
         file.write(text)
 
 
-def _wanted(sources: list[Path]) -> list[str]:
-    """Name patterns of the pure functions' mutants; everything in drivers/decoding is pure."""
-    patterns = []
-    for path in sources:
-        module = ".".join(path.with_suffix("").parts)
-        patterns += [f"{module}.*"] if path.parent.name == "decoding" else [f"{module}.x_*{word}*" for word in PURE]
-    return patterns
+def _report(copy: Path, modules: list[Path]) -> int:
+    """The count of each outcome per module, and the survivors with their change."""
+    explained = set(re.findall(r"^- (`[^`]+`: `[^`]+` → `[^`]+`)", EXPLAINED.read_text(), re.MULTILINE))
+    left = 0
+    for module in modules:
+        meta = copy / "mutants" / f"{module}.meta"
+        codes = {key: code for key, code in json.loads(meta.read_text())["exit_code_by_key"].items()}
+        changes = list(_survivors(copy / "mutants" / module, module.stem, codes))
+        wording = sum(change is None for change in changes)
+        alive = [change for change in changes if change is not None]
+        new = [change for change in alive if str(change) not in explained]
+        killed = len(codes) - len(changes)
+        print(f"| {'.'.join(module.with_suffix('').parts[1:])} | {len(codes)} | {killed} | {wording} | {len(alive)} |")
+        for change in new:
+            print(f"- {change}:")
+        left += len(new)
+    print(f"{left} survivors that {EXPLAINED.name} does not explain")
+    return 1 if left else 0
 
 
-def _report(copy: Path) -> int:
-    """Survivors with their change, and the count of each outcome per module."""
-    survivors = 0
-    for meta in sorted(copy.glob("mutants/drivers/**/*.meta")):
-        codes = {
-            name: code for name, code in json.loads(meta.read_text())["exit_code_by_key"].items() if code is not None
-        }
-        alive = [name for name, code in codes.items() if code in (0, 33)]
-        changes = {name: _change(copy, name) for name in alive}
-        real = {name: change for name, change in changes.items() if not _is_wording(*change)}
-        counts = (len(codes), len(codes) - len(alive), len(alive) - len(real), len(real))
-        print("{:<28} {:>5} mutants {:>5} killed {:>4} wording {:>4} alive".format(meta.stem, *counts))
-        for name, (before, after) in real.items():
-            print(f"    {name.rpartition('.')[2]}\n      - {before}\n      + {after}")
-        survivors += len(real)
-    print(f"{survivors} survivors")
-    return 1 if survivors else 0
+def _survivors(mutated: Path, module: str, codes: Mapping[str, int | None]) -> Iterator[Change | None]:
+    """What each living mutant changes; None for one that changes an error's words only."""
+    tree = ast.parse(mutated.read_text())
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    for key, code in codes.items():
+        if code is None or code == SURVIVED or code in NO_TEST:
+            name = key.rpartition(".")[2]
+            plain = name.partition("__mutmut_")[0]
+            pair = _lines(functions[f"{plain}__mutmut_orig"]), _lines(functions[name])
+            yield _change(f"{module}.{plain.removeprefix('x_').removeprefix('xǁ').replace('ǁ', '.')}", *pair)
 
 
-def _change(copy: Path, name: str) -> tuple[str, str]:
-    """The lines before and after."""
-    shown = subprocess.run(
-        [sys.executable, "-m", "mutmut", "show", name], cwd=copy, capture_output=True, text=True, check=True
-    )
-    lines = shown.stdout.splitlines()
-    before = " ".join(line[1:].strip() for line in lines if re.match(r"-(?!--)", line))
-    after = " ".join(line[1:].strip() for line in lines if re.match(r"\+(?!\+\+)", line))
-    return before, after
+def _lines(function: ast.FunctionDef) -> list[str]:
+    """Its statements in one spelling, without what can't change a value: an error's words and defaults spelt out."""
+    function.name = ""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            node.exc.args[:1] = [ast.Constant("…") if _is_text(each) else each for each in node.exc.args[:1]]
+        if isinstance(node, ast.Call):
+            node.keywords = [each for each in node.keywords if each.arg != "strict"]  # of zip: it only asserts
+            if ast.unparse(node.func).endswith((".from_bytes", ".to_bytes")) and len(node.args) == 2:
+                node.args[1:] = [each for each in node.args[1:] if ast.unparse(each) != "'big'"]
+    return ast.unparse(function).splitlines()
 
 
-def _is_wording(before: str, after: str) -> bool:
-    """Whether only texts differ: string literals, or an error's message that became None."""
-    if re.search(r"raise \w+|Error\(|Failure\(|InvalidData\(|DeviceError\(", before):
-        return _without_texts(before) == _without_texts(after) or "None" in after
-    return _without_texts(before) == _without_texts(after)
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant | ast.JoinedStr)
 
 
-def _without_texts(line: str) -> list[str]:
-    """The line's tokens but for its texts."""
-    tokens = []
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(line).readline):
-            if token.type != tokenize.STRING and not token.string.startswith(('f"', '"')):
-                tokens.append(token.string)
-    except (tokenize.TokenError, IndentationError):
-        pass  # a fragment of a statement ends where it ends
-    return tokens
+def _change(function: str, before: list[str], after: list[str]) -> Change | None:
+    if before == after:
+        return None
+    lines = [line for line in difflib.ndiff(before, after) if line[0] in "-+"]
+    gone, come = (" ".join(line[2:].strip() for line in lines if line[0] == sign) for sign in "-+")
+    start = max(0, len(commonprefix([gone, come])) - CONTEXT)
+    end = max(0, len(commonprefix([gone[start:][::-1], come[start:][::-1]])) - CONTEXT)
+    return Change(function, *(each[start : len(each) - end] or "nothing" for each in (gone, come)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.bme280 import Calibration, decode, decode_calibration
+from drivers.bme280 import Bme280, Calibration, Options, decode, decode_calibration
 from fake_hw.parts.bme280 import Trimming
 from gateway.core.errors import DeviceTimeout, InvalidData, NotConnected
 from tests.drivers.wire import Wire, values
@@ -37,12 +37,34 @@ def test_the_ends_are_cropped() -> None:
     assert decode(burst(humidity=10_000), EXAMPLE)[1] == 0.0
 
 
-def test_calibration_words_come_out_of_their_nibbles() -> None:
-    """Signed and unsigned words, and the two that share a byte, negative ones too."""
-    trim = Trimming(h=(75, -354, 7, -2001, -333, -30))
+@pytest.mark.parametrize(("t2", "h3"), [(26_735, 200), (-26_735, 7)])
+def test_calibration_words_come_out_of_their_nibbles(t2: int, h3: int) -> None:
+    """Signed and unsigned words, and the two that share a byte, with their highest bits set and not."""
+    trim = Trimming(t=(40_000, t2, -t2), h=(75, -354, h3, -2001, -333, -30))
     registers = trim.registers()
     low, high = (bytes(registers[each] for each in places) for places in (range(0x88, 0xA2), range(0xE1, 0xE8)))
     assert decode_calibration(low, high) == Calibration(trim.t, trim.p, trim.h)
+
+
+@pytest.mark.parametrize(
+    ("trim", "blank"),
+    [
+        (Trimming(t=(0, 26_735, 50)), True),
+        (Trimming(t=(0xFFFF, 26_735, 50)), True),
+        (Trimming(p=(0, -10635, 3024, 6980, -4, -7, 9900, -10230, 4285)), True),
+        (Trimming(p=(0xFFFF, -10635, 3024, 6980, -4, -7, 9900, -10230, 4285)), True),
+        (Trimming(t=(1, 0, 0), p=(1, 0, 0, 0, 0, 0, 0, 0, 0)), False),
+    ],
+)
+def test_blank_calibration_words_are_refused(trim: Trimming, blank: bool) -> None:
+    """dig_T1 and dig_P1 are never 0 or all ones in a part that left the factory; the others may be 0."""
+    registers = trim.registers()
+    low, high = (bytes(registers[each] for each in places) for places in (range(0x88, 0xA2), range(0xE1, 0xE8)))
+    if not blank:
+        assert decode_calibration(low, high).t == trim.t
+        return
+    with pytest.raises(InvalidData, match="calibration words are blank"):
+        decode_calibration(low, high)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +157,33 @@ def test_an_independent_driver_computes_the_same_from_the_same_bytes(wire: Wire)
         assert decode(raw, calibration) == pytest.approx((other.temperature, other.humidity, other.pressure), abs=1e-6)
 
 
+@given(st.integers(250_000, 450_000), st.integers(420_000, 640_000), st.integers(20_000, 40_000))
+def test_every_term_of_the_formulas_counts(pressure: int, temperature: int, humidity: int) -> None:
+    """RPi.bme280's floats and ours agree to rounding, with a calibration in which no word is 0."""
+    import bme280
+
+    words = Calibration(EXAMPLE.t, EXAMPLE.p, (75, 354, 120, 337, 50, 30))
+    params = bme280.params(zip([f"dig_T{n}" for n in range(1, 4)], words.t, strict=True))
+    params.update(zip([f"dig_P{n}" for n in range(1, 10)], words.p, strict=True))
+    params.update(zip([f"dig_H{n}" for n in range(1, 7)], words.h, strict=True))
+    raw = burst(pressure, temperature, humidity)
+    other = bme280.compensated_readings(bme280.uncompensated_readings(raw[5:]), params)
+    try:
+        seen = decode(raw, words)
+    except InvalidData:
+        assert not (-40 < other.temperature < 85 and 300 < other.pressure < 1100)
+        return
+    assert seen == pytest.approx((other.temperature, other.humidity, other.pressure), rel=1e-12)
+
+
+def test_a_calibration_that_divides_by_nothing_is_refused() -> None:
+    """A slope of zero or below gives no pressure: the refusal names it."""
+    for first_words in ((36477, -32768, 0), (0, 0, 0)):
+        flat = Calibration((27504, 26435, -1000), (*first_words, *EXAMPLE.p[3:]), EXAMPLE.h)
+        with pytest.raises(InvalidData, match=r"^a pressure of"):
+            decode(burst(temperature=600_000), flat)
+
+
 def test_a_measurement_that_is_not_over_is_waited_for(wire: Wire) -> None:
     """The measuring bit keeps old values out: the driver waits, and gives up after three conversions' time."""
     wire.place("bme280")
@@ -145,12 +194,60 @@ def test_a_measurement_that_is_not_over_is_waited_for(wire: Wire) -> None:
         wire.open(sleep=lambda _: None).read()
 
 
-def test_another_chip_is_named(wire: Wire) -> None:
-    """A BMP280 has the same address and no humidity."""
+@pytest.mark.parametrize(
+    ("chip", "cure"),
+    [
+        (0x56, "it is a BMP280, which has no humidity"),
+        (0x57, "it is a BMP280, which has no humidity"),
+        (0x58, "it is a BMP280, which has no humidity"),
+        (0x61, "another part sits there"),
+    ],
+)
+def test_another_chip_is_named(wire: Wire, chip: int, cure: str) -> None:
+    """A BMP280 has the same address and no humidity; a BME680 (0x61) too sits there."""
     wire.place("bme280")
-    wire.machine.do(lambda: wire.machine.bus("i2c", "/dev/i2c-1").part(0x76)._registers.update({0xD0: 0x58}))
-    with pytest.raises(InvalidData, match="says 0x58 instead of 0x60: it is a BMP280"):
+    wire.machine.do(lambda: wire.machine.bus("i2c", "/dev/i2c-1").part(0x76)._registers.update({0xD0: chip}))
+    with pytest.raises(InvalidData, match=f"says 0x{chip:x} instead of 0x60: {cure}$"):
         wire.open().read()
+
+
+class Registers:
+    """A bus on which every register reads as it says; what is written and slept is kept."""
+
+    def __init__(self) -> None:
+        self.steps: list[object] = []
+        self.held = {0xD0: 0x60} | Trimming().registers() | dict(enumerate(burst(), 0xF2))
+
+    def transfer(self, address: int, write: bytes, read: int = 0) -> bytes:
+        self.steps.append((address, write, read))
+        return bytes(self.held[write[0] + place] for place in range(read))
+
+
+def test_what_goes_over_the_wire() -> None:
+    """Identity and calibration once, each read twice; then an order, a wait and two bursts for every read."""
+    bus = Registers()
+    sensor = Bme280(bus, Options(0x77), bus.steps.append)
+    sensor.read()
+    once = [(0x77, bytes((register,)), length) for register, length in ((0xD0, 1), (0x88, 26), (0xE1, 7))]
+    each = [(0x77, b"\xf2\x01\xf4\x25", 0), 0.0095, (0x77, b"\xf2", 13), (0x77, b"\xf2", 13)]
+    assert bus.steps == [step for step in once for _ in range(2)] + each
+    bus.steps.clear()
+    sensor.read()
+    assert bus.steps == each
+
+
+@pytest.mark.parametrize("status", [0x08, 0x01])
+def test_each_busy_bit_is_waited_for(status: int) -> None:
+    """Measuring and copying the calibration both mean: not yet."""
+    bus, naps = Registers(), 0
+
+    def nap(_seconds: float) -> None:
+        nonlocal naps
+        naps += 1
+        bus.held[0xF3] = status if naps < 3 else 0
+
+    assert len(Bme280(bus, Options(), nap).read()) == 3
+    assert naps == 3
 
 
 @pytest.mark.parametrize(

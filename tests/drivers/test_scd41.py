@@ -23,7 +23,7 @@ def test_the_data_sheets_example() -> None:
 def test_no_single_bit_error_passes(co2: int, temperature: int, humidity: int, bit: int) -> None:
     """Each word has its CRC."""
     frame = sensirion_words(co2, temperature, humidity)
-    assert decode(frame)[0] == co2
+    assert decode(frame) == pytest.approx((co2, temperature * 175 / 65535 - 45, humidity / 655.35), abs=1e-9)
     with pytest.raises(InvalidData):
         decode((int.from_bytes(frame, "big") ^ 1 << bit).to_bytes(9, "big"))
 

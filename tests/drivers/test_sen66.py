@@ -51,6 +51,7 @@ def test_what_the_module_does_not_know_has_no_value() -> None:
     for name in ("pm1", "humidity", "voc_index", "nox_index", "co2"):
         assert math.isnan(seen[name].value)
         assert seen[name].reason is Reason.BAD_WAITING_FOR_INITIAL_DATA
+        assert seen[name].detail == "not known yet: wait a minute"
     assert (seen["pm2_5"].value, seen["temperature"].value) == (22.3, 25.0)
     assert seen["temperature"].reason is Reason.GOOD
 
@@ -82,7 +83,9 @@ def test_a_broken_element_takes_its_channels_and_doubts_the_others(wire: Wire, b
 def test_the_flag_alone_is_enough() -> None:
     """Values beside an error flag might be wrong: they are not believed."""
     raw = sensirion_words(*(100,) * 9)
-    assert by_name(decode(raw, sensirion_words(0, 1 << STATUS_BITS["co2"])))["co2"].reason is Reason.BAD_SENSOR_FAILURE
+    flagged = by_name(decode(raw, sensirion_words(0, 1 << STATUS_BITS["co2"])))["co2"]
+    assert flagged.reason is Reason.BAD_SENSOR_FAILURE
+    assert flagged.detail == "the module says that this element failed: replace it"
     seen = by_name(decode(raw, sensirion_words(1 << 5, 0)))  # bit 21: the fan's speed
     assert {name for name, sample in seen.items() if sample.reason is not Reason.GOOD} == {
         "pm1",

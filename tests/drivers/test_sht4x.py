@@ -33,6 +33,14 @@ def test_decode(ticks: tuple[int, int], expected: tuple[float, float]) -> None:
     assert decode(words(*ticks)) == pytest.approx(expected, abs=0.001)
 
 
+@given(st.integers(0, 65535))
+def test_decode_is_exact(ticks: int) -> None:
+    """65535 ticks are the whole span, not 65536, and the crop is no narrower than 0 to 100 %RH."""
+    temperature_c, humidity_pct = decode(words(ticks, ticks))
+    assert temperature_c == pytest.approx(ticks * 175 / 65535 - 45, abs=1e-9)
+    assert humidity_pct == pytest.approx(min(max(ticks * 125 / 65535 - 6, 0), 100), abs=1e-9)
+
+
 @given(st.integers(0, 65535), st.integers(0, 65535), st.integers(0, 47))
 def test_no_single_bit_error_passes(temperature: int, humidity: int, bit: int) -> None:
     """Any flipped bit is refused: this is the part for food-safety readings."""
