@@ -1,7 +1,7 @@
 """PN532: a reader of 13.56 MHz cards (ISO 14443 A: MIFARE, NTAG) on I2C.
 
-Datasheet: NXP UM0701-02 "PN532 User Manual", revision 02, sections 6.2 (frames), 6.2.4 (I2C), 7.2 and 7.3. verified:
-fake.
+Datasheet: NXP UM0701-02 "PN532 User Manual", revision 02, sections 6.2 (frames), 6.2.4 (I2C), 7.2 and 7.3.
+verified: fake.
 """
 
 import time

@@ -4,7 +4,6 @@ Datasheet: SIA AC-01-1996.10 "Access Control Standard Protocol for the 26-BIT Wi
 HID's format of the same make. verified: fake.
 """
 
-import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 
 from drivers.decoding.cards import CLONABLE
 from gateway.core.driver import Channel, DigitalInput, DigitalLines, Spec, option
-from gateway.core.errors import InvalidData, SensorFailure
+from gateway.core.errors import DeviceError, InvalidData, SensorFailure
 from gateway.core.reading import Occurrence, Sample
 
 FRAME_GAP_NS = 25_000_000  # AC-01: pulses come at most 20 ms apart
@@ -42,12 +41,13 @@ class Wiegand:
         self._pulses: deque[Pulse] = deque(maxlen=MOST_PULSES)
         self._cards = self._refused = 0
         self._lines: list[DigitalInput] = []
-        with contextlib.ExitStack() as undo:
-            undo.callback(self.close)
+        try:
             for bit, line in enumerate((options.data0_line, options.data1_line)):
                 self._lines.append(bus.input(line, pull="up", active_low=True, debounce_s=0.0))
                 self._lines[bit].watch(self._noting(bit))
-            undo.pop_all()
+        except DeviceError:
+            self.close()
+            raise
 
     def read(self) -> Sequence[Sample | Occurrence]:
         """What was presented since the last read. Blocks for nothing. Raises SensorFailure, NotConnected."""
@@ -59,7 +59,7 @@ class Wiegand:
     def close(self) -> None:
         """Give both lines back."""
         for line in self._lines:
-            getattr(line, "close", lambda: None)()
+            line.close()
 
     def _noting(self, bit: int) -> Callable[[bool, int], None]:
         def note(active: bool, time_ns: int) -> None:
