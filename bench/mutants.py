@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from os.path import commonprefix
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -102,12 +101,18 @@ def tests_of(copy: Path, module: Path) -> set[str]:
 
 
 def _open_properties(path: Path) -> None:
-    """mutmut leaves what is decorated alone: `@property` above a method becomes a `property(…)` below it."""
+    """mutmut leaves what is decorated alone: a property's body moves to a plain method, which the property calls."""
     lines = path.read_text().splitlines()
     for node in reversed([each for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.FunctionDef)]):
-        if [ast.unparse(each) for each in node.decorator_list] == ["property"]:
-            assert node.end_lineno is not None
-            lines.insert(node.end_lineno, f"    {node.name} = property({node.name})  # type: ignore")
+        if [ast.unparse(each) for each in node.decorator_list] == ["property"] and node.end_lineno and node.returns:
+            head = f"    def {node.name}(self) -> {ast.unparse(node.returns)}:"
+            lines[node.end_lineno : node.end_lineno] = [
+                "",
+                "    @property",
+                head,
+                f"        return self.{node.name}_()",
+            ]
+            lines[node.lineno - 1] = lines[node.lineno - 1].replace(f" {node.name}(", f" {node.name}_(")
             del lines[node.decorator_list[0].lineno - 1]
     path.write_text("\n".join(lines) + "\n")
 
@@ -177,9 +182,14 @@ def _change(function: str, before: list[str], after: list[str]) -> Change | None
         return None
     lines = [line for line in difflib.ndiff(before, after) if line[0] in "-+"]
     gone, come = (" ".join(line[2:].strip() for line in lines if line[0] == sign) for sign in "-+")
-    start = max(0, len(commonprefix([gone, come])) - CONTEXT)
-    end = max(0, len(commonprefix([gone[start:][::-1], come[start:][::-1]])) - CONTEXT)
+    start = max(0, _common(gone, come) - CONTEXT)
+    end = max(0, _common(gone[start:][::-1], come[start:][::-1]) - CONTEXT)
     return Change(function, *(each[start : len(each) - end] or "nothing" for each in (gone, come)))
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters they begin with are the same."""
+    return next((place for place, pair in enumerate(zip(one, other, strict=False)) if len(set(pair)) > 1), len(one))
 
 
 if __name__ == "__main__":

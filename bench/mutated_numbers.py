@@ -1,8 +1,8 @@
 """How well the tests hold the datasheets' numbers: every number of a module's tables, a little wrong, and who notices.
 
 mutmut changes what functions do; this changes what stands above them: scales, coefficients, limits, bits, commands.
-An integer becomes the next one, a fraction 1 % larger. Works on a copy of what is committed.
-`python -m bench.mutated_numbers [DRIVER or decoding MODULE …]`: 1 when one lives that docs/mutation.md does not explain.
+An integer becomes the next one, a fraction 1 % larger. Works on a copy of what is committed; 1 when a change lives that
+docs/mutation.md does not explain. `python -m bench.mutated_numbers [DRIVER or decoding MODULE …]`
 """
 
 import ast
@@ -59,13 +59,15 @@ def _wrong_numbers(source: str, module: str) -> Iterator[Wrong]:
                 continue
             assert isinstance(node.value, int | float)
             line = lines[node.lineno - 1].encode()
-            wrong = _nudged(node.value)
-            changed = line[: node.col_offset] + wrong.encode() + line[node.end_col_offset :]
-            before = line[node.col_offset : node.end_col_offset].decode()
-            yield Wrong(
-                f"`{module}.{name}[{place}]`: `{before}` → `{wrong}`",
-                "".join([*lines[: node.lineno - 1], changed.decode(), *lines[node.lineno :]]),
-            )
+            head, before, tail = _cut(line, node.col_offset, node.end_col_offset)
+            after = _nudged(node.value)
+            wrong = [*lines[: node.lineno - 1], head + after + tail, *lines[node.lineno :]]
+            yield Wrong(f"`{module}.{name}[{place}]`: `{before}` → `{after}`", "".join(wrong))
+
+
+def _cut(line: bytes, start: int, end: int | None) -> tuple[str, str, str]:
+    """A line in three; ast counts bytes."""
+    return line[:start].decode(), line[start:end].decode(), line[end:].decode()
 
 
 def _nudged(number: float) -> str:
