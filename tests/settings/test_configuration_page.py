@@ -25,7 +25,7 @@ def test_the_blocks_are_one_site_that_passes(tmp_path: Path) -> None:
     path = tmp_path / "site.yaml"
     path.write_text("".join(blocks("yaml")), encoding="utf-8")
     configuration = compile_files(path)
-    assert len(configuration.devices) == 9
+    assert len(configuration.devices) == 12
     assert configuration.cloud is not None
 
 
