@@ -16,6 +16,7 @@ ADDRESSES = {
     "export_energy": 74,
 }
 
+
 def _place(machine: Machine, name: str, wiring: Wiring) -> None:
     sdm.place(machine, name, wiring, PART, ADDRESSES)
 
