@@ -5,11 +5,9 @@ import math
 
 def resistance_ohm(volts: float, supply_v: float, pull_ohm: float) -> float:
     """Ohms between the input and ground; infinite when the input has the supply's voltage, 0 when it has none."""
-    if volts <= 0:
-        return 0.0
     if volts >= supply_v:
         return math.inf
-    return pull_ohm * volts / (supply_v - volts)
+    return pull_ohm * max(0.0, volts) / (supply_v - volts)
 
 
 def told_ohm(ohm: float) -> str:

@@ -100,7 +100,7 @@ def scaling(signal: SignalName, at_low: float, at_high: float, *, shunt_ohm: flo
     Raises ValueError for a current without a shunt, a voltage with one, and a current behind a divider.
     """
     range_text, unit = signal.split()
-    low, _, high = range_text.partition("-")
+    low, high = range_text.split("-")
     if (shunt_ohm and unit == "V") or (divider != 1 and unit == "mA"):
         raise ValueError(f"a signal of {signal} has no {'shunt' if unit == 'V' else 'divider'}: remove that key")
     if unit == "V":
@@ -153,7 +153,6 @@ class Transmitter:
             self._failing_since_s = now_s
         if self._works and now_s - self._failing_since_s < self._patience_s:
             return
-        self._works = False
         scaling = self._scaling
         if band is Band.FAILURE_HIGH:
             limit = f"above the range's {scaling.high:g} {scaling.unit}"

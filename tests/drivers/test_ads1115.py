@@ -31,6 +31,7 @@ def test_a_site_file_of_before_means_the_same() -> None:
     assert [line.value(volts) for volts in (0.5, 2.5, 4.5, 0.41, 4.74)] == pytest.approx([0, 50, 100, -2.25, 106])
     assert changed(signal="0.5-4.5 V").scaling() == line
     assert changed(low_v=1.0, high_v=5.0).scaling().value(3.0) == pytest.approx(50)
+    assert changed(low_v=1.0, high_v=9.0, divider=2.0).scaling().value(2.5) == pytest.approx(50)
 
 
 def test_a_current_loop_in_a_shunt() -> None:
@@ -66,6 +67,23 @@ def test_options_that_can_not_be(changes: dict[str, Any], words: str) -> None:
     """A scale that means nothing, or that the part can't see, is refused before anything is opened."""
     with pytest.raises(ValueError, match=words):
         changed(**changes)
+
+
+@pytest.mark.parametrize(("against", "mux"), [(None, 0b100), (1, 0b000), (3, 0b001)])
+def test_input_0_is_measured_against_what_is_wired(against: int | None, mux: int) -> None:
+    """`against` reaches the multiplexer, and each conversion is waited for on the clock that was given."""
+    steps: list[object] = []
+    config = (mux << 12 | 0b000_1_100_00011).to_bytes(2, "big")
+
+    class Bus:
+        def transfer(self, address: int, write: bytes, read: int = 0) -> bytes:
+            steps.append((address, write, read))
+            return bytes((config[0] | 0x80, config[1])) if write == b"\x01" else bytes.fromhex("3415")[:read]
+
+    sample = Ads1115(Bus(), changed(against=against), steps.append).read()[0]
+    assert sample.value == pytest.approx((0x3415 * 6.144 / 32768 - 0.5) * 25)
+    start = (0x48, b"\x01" + bytes((config[0] | 0x80, config[1])), 0)
+    assert steps == [start, 0.009, (0x48, b"\x01", 2), (0x48, b"\x00", 2), (0x48, b"\x00", 2)]
 
 
 def test_four_inputs_share_the_part(device: Callable[..., Any], tell: Tell) -> None:

@@ -24,12 +24,25 @@ def test_the_two_states(ohm: float, is_open: bool) -> None:
 
 @pytest.mark.parametrize(
     ("ohm", "words"),
-    [(0, "is short-circuited"), (3900, "is short-circuited"), (6500, "neither open nor closed"), (11_000, "is cut")],
+    [
+        (0, "is short-circuited"),
+        (3900, "is short-circuited"),
+        (6500, "is neither open nor closed: tampering, or a bad joint"),
+        (11_000, "is cut"),
+    ],
 )
 def test_everything_else_is_a_failure(ohm: float, words: str) -> None:
-    """A cut or bridged wire is no state of the door."""
-    with pytest.raises(SensorFailure, match=words):
+    """A cut or bridged wire is no state of the door; the message has what was measured and what both states have."""
+    told = rf"^the loop at input 2 {words} \(.*; closed 4\.70 kOhm, open 9\.40 kOhm\)"
+    with pytest.raises(SensorFailure, match=told):
         decode(volts_of(ohm), DOOR)
+
+
+@pytest.mark.parametrize(("pull_ohm", "is_open"), [(850, False), (1150, False), (2550, True), (3450, True)])
+def test_the_tolerance_belongs_to_the_state(pull_ohm: float, is_open: bool) -> None:
+    """15 % of 1 and of 3 kOhm to the ohm: half the supply is the pull-up's own resistance."""
+    loop = Options(0x49, 2, line_ohm=1000.0, contact_ohm=2000.0, pull_ohm=pull_ohm, supply_v=2.0)
+    assert decode(1.0, loop) is is_open
 
 
 @given(st.floats(-0.5, 6.2))
@@ -47,6 +60,9 @@ def test_states_that_overlap_are_refused() -> None:
     """Resistors that can't be told apart are found before anything is opened."""
     with pytest.raises(ValueError, match="take a larger contact resistor"):
         Options(0x49, 2, contact_ohm=1000.0)
+    with pytest.raises(ValueError, match="within 25 %"):  # 3750 Ohm is the end of both
+        Options(0x49, 2, line_ohm=3000.0, contact_ohm=2000.0, tolerance_pct=25.0)
+    assert Options(0x49, 2, line_ohm=3000.0, contact_ohm=2001.0, tolerance_pct=25.0).tolerance_pct == 25.0
 
 
 def test_a_resistance_is_told_as_people_write_it() -> None:

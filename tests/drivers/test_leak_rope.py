@@ -8,6 +8,7 @@ from drivers.decoding.divider import resistance_ohm
 from drivers.leak_rope import Options, decode
 from gateway.core.errors import SensorFailure
 from gateway.core.quality import Quality, Reason
+from gateway.core.reading import Sample
 from tests.drivers.wire import Wire
 
 ROPE = Options(0x49, 1)
@@ -28,8 +29,31 @@ def test_wet_and_dry(ohm: float, wet: bool) -> None:
 
 
 def test_damp_is_uncertain() -> None:
-    """Between dry and wet nobody knows."""
-    assert [sample.reason.quality for sample in decode(volts_of(65_000), ROPE)] == [Quality.UNCERTAIN] * 2
+    """Between dry and wet nobody knows, and both samples say what to do."""
+    detail = "65.00 kOhm is neither dry nor wet: damp or dirt; dry and clean the rope"
+    doubt = Reason.UNCERTAIN_SENSOR_NOT_ACCURATE
+    wet, resistance = decode(volts_of(65_000), ROPE)
+    assert wet == Sample("wet", False, doubt, detail)
+    assert resistance == Sample("resistance", resistance.value, doubt, detail)
+
+
+@pytest.mark.parametrize(
+    ("ohm", "wet", "quality"),
+    [
+        (120_000.0, False, Quality.GOOD),
+        (80_000.0, False, Quality.GOOD),
+        (79_999.0, False, Quality.UNCERTAIN),
+        (50_000.0, False, Quality.UNCERTAIN),
+        (49_999.0, True, Quality.GOOD),
+        (200.0, True, Quality.GOOD),
+    ],
+)
+def test_limits_belong_to_the_better_state(ohm: float, wet: bool, quality: Quality) -> None:
+    """Each limit to the ohm: half the supply is the pull-up's own resistance."""
+    state, resistance = decode(1.0, Options(0x49, 1, pull_ohm=ohm, supply_v=2.0))
+    assert (state.channel, state.value, state.reason.quality) == ("wet", wet, quality)
+    assert (resistance.channel, resistance.value, resistance.reason) == ("resistance", ohm, state.reason)
+    assert bool(state.detail) is bool(resistance.detail) is (quality is Quality.UNCERTAIN)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +80,9 @@ def test_any_voltage_is_a_state_or_a_failure(volts: float) -> None:
 
 def test_thresholds_must_be_in_order() -> None:
     """Wet must be below dry and above short."""
-    with pytest.raises(ValueError, match="must be below wet_below"):
-        Options(0x49, 1, wet_below_ohm=95_000.0)
+    for short_ohm, wet_ohm in ((200.0, 95_000.0), (200.0, 80_000.0), (5000.0, 5000.0), (5000.0, 4000.0)):
+        with pytest.raises(ValueError, match="must be below wet_below"):
+            Options(0x49, 1, wet_below_ohm=wet_ohm, short_below_ohm=short_ohm)
 
 
 def test_the_rope_on_the_simulated_wire(wire: Wire) -> None:

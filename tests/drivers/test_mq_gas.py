@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from drivers.mq_gas import MqGas, Options, decode
 from gateway.core.errors import SensorFailure
 from gateway.core.quality import Quality, Reason
+from gateway.core.reading import Sample
 from tests.drivers.wire import Wire, values
 
 MQ2 = Options(0x49, 0, 9800.0, divider=2.0)
@@ -30,6 +31,16 @@ def test_any_voltage_is_a_concentration_or_a_failure(volts: float) -> None:
         assert not 0.02 < volts < 2.4
 
 
+def test_the_ends_of_what_a_sensor_can_be() -> None:
+    """0.4 % and 98 % of the supply are still a sensor; beyond them its wire is cut or it is shorted."""
+    plain = Options(0x49, 0, 9800.0, supply_v=1.0)
+    assert decode(0.004, plain) == pytest.approx(574.25 * (5000 * (1 / 0.004 - 1) / 9800) ** -2.222)
+    assert decode(0.98, plain) == pytest.approx(574.25 * (5000 * (1 / 0.98 - 1) / 9800) ** -2.222)
+    for volts, words in ((0.00399, "wire is cut"), (0.981, "short-circuited")):
+        with pytest.raises(SensorFailure, match=words):
+            decode(volts, plain)
+
+
 def test_options_that_can_not_be() -> None:
     """A curve without length, and a signal the converter can't see."""
     with pytest.raises(ValueError, match="must be above lowest"):
@@ -45,8 +56,9 @@ def test_reads_the_simulated_gas_and_never_calls_it_good(wire: Wire, ppm: float)
     wire.set(concentration=ppm)
     concentration, warm = wire.open().read()
     assert concentration.value == pytest.approx(ppm, rel=0.03)
-    assert concentration.reason is Reason.UNCERTAIN_SENSOR_NOT_ACCURATE
-    assert warm.value is False
+    doubt = Reason.UNCERTAIN_SENSOR_NOT_ACCURATE
+    assert concentration == Sample("concentration", concentration.value, doubt, "an indication, no measurement")
+    assert warm == Sample("warm", False)
 
 
 def test_the_heater_has_its_time(wire: Wire) -> None:

@@ -13,6 +13,7 @@ def test_the_config_word_of_the_register_map() -> None:
     assert config_word(0, 4.75) == 0b0_100_000_1_100_00011
     assert config_word(2, 3.4) == 0b0_110_001_1_100_00011
     assert config_word(3, 0.1) == 0b0_111_101_1_100_00011
+    assert config_word(0, 4.096) >> 9 & 7 == 0  # a signal at the end of a range would not be told from one beyond
     assert [config_word(0, volts) >> 9 & 7 for volts in (6.1, 4.0, 2.0, 1.0, 0.5, 0.25)] == [0, 1, 2, 3, 4, 5]
 
 

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from drivers.decoding import transmitter
 from drivers.decoding.transmitter import Band, Scaling, SignalName, Transmitter, scaling
+from gateway.core.driver import Channel
 from gateway.core.errors import SensorFailure
 from gateway.core.quality import Quality, Reason
+from gateway.core.reading import Sample
 
 ORACLE = Path(__file__).parents[2] / "oracles" / "ne43_and_ne107.csv"
 ROWS = list(csv.DictReader(ORACLE.read_text(encoding="utf-8").splitlines()))
@@ -97,10 +99,52 @@ def test_every_standard_signal_reaches_both_ends(signal: SignalName) -> None:
     is_current = signal.endswith("mA")
     line = scaling(signal, -50.0, 150.0, shunt_ohm=150.0 if is_current else 0.0, divider=1.0 if is_current else 3.0)
     at_converter = 0.15 if is_current else 1 / 3
+    assert line.told(1.0) == ("6.667 mA" if is_current else "3.000 V")
     assert line.value(low * at_converter) == pytest.approx(-50.0)
     assert line.value(high * at_converter) == pytest.approx(150.0)
     assert line.highest_v == pytest.approx((high + (high - low) / 16) * at_converter)
     assert line.band(high * at_converter) is line.band(low * at_converter) is Band.VALID
+
+
+def test_a_signal_without_a_span_is_refused() -> None:
+    """Equal ends would divide by nothing; swapped ones are written by at_low and at_high."""
+    for high in (1.0, 0.5):
+        with pytest.raises(ValueError, match=r"must be above low \(1\.0 V\)"):
+            Scaling(1.0, high, 0.0, 100.0)
+
+
+def test_limits_are_met_exactly() -> None:
+    """The signal is rounded to the ninth decimal of its span: a float's last bit does not decide over a failure."""
+    line = Scaling(0.0, 1.0, 0.0, 1.0)
+    assert [line.part(volts) for volts in (0.1234567894, 0.1234567896)] == [0.123456789, 0.12345679]
+    assert [line.band(volts) for volts in (-0.025, -0.0249, -0.0125, 1.03125, 1.0313, 1.0625)] == [
+        Band.FAILURE_LOW,
+        Band.BELOW,
+        Band.VALID,
+        Band.VALID,
+        Band.ABOVE,
+        Band.FAILURE_HIGH,
+    ]
+
+
+def test_the_channel_is_the_valid_range() -> None:
+    """NE 43's 3.8 to 20.5 mA of the span, two decimals unless told otherwise, the whole span in a second."""
+    line = Scaling(4.0, 20.0, 100.0, -60.0)
+    assert line.channel("level", "%") == Channel("level", "%", -65.0, 102.0, digits=2, max_per_s=160.0)
+    assert line.channel("level", "%", 4).digits == 4
+
+
+def test_a_doubtful_sample_says_why() -> None:
+    """Its detail has the input, the signal in its own unit and the band."""
+    line = scaling("4-20 mA", 0.0, 100.0, shunt_ohm=250.0, divider=1.0)
+    loop = Transmitter(line, "level", "input 2", 4.0, lambda: 0.0)
+    assert loop.sample(3.0) == Sample("level", 50.0)
+    told = [(sample.reason, sample.detail) for sample in (loop.sample(0.925), loop.sample(5.2), loop.sample(5.5))]
+    assert told == [
+        (Reason.UNCERTAIN_ENGINEERING_UNITS_EXCEEDED, "input 2 has 3.700 mA, below the range: no failure yet"),
+        (Reason.UNCERTAIN_ENGINEERING_UNITS_EXCEEDED, "input 2 has 20.800 mA, above the range: no failure yet"),
+        (Reason.UNCERTAIN_SENSOR_NOT_ACCURATE, "input 2 has 22.000 mA: a failure if it stays so"),
+    ]
 
 
 def test_without_a_live_zero_only_swapped_wires_show() -> None:
