@@ -137,7 +137,7 @@ class LinePin(Pin):  # type: ignore[misc]  # gpiozero ships no types
 
     def report_soon(self) -> None:
         """Let the edge thread compare the level with the last one reported."""
-        self._factory.edges.soon(self._report_level)
+        self._factory.edges.soon(self._catch_up)
 
     def close(self) -> None:
         """Release the line. What an output does then is the kernel's choice: drive it safe before."""
@@ -195,6 +195,11 @@ class LinePin(Pin):  # type: ignore[misc]  # gpiozero ships no types
             handler(edge.time_ns + since_boot_ns, int(edge.level))
         if not complete:
             self._report_level()
+
+    def _catch_up(self) -> None:
+        """In the edge thread: the edges that wait, then the level; the other way round edges would come twice."""
+        self._on_readable()
+        self._report_level()
 
     def _report_level(self) -> None:
         """In the edge thread: the level now; gpiozero passes on only a change."""

@@ -18,6 +18,12 @@ from tests.vm.guest.conftest import load, wait_until
 BY_ID = Path("/dev/serial/by-id")
 
 
+def names() -> list[str]:
+    """What udev says is plugged in, once it has done all it was told."""
+    subprocess.run(["udevadm", "settle"], check=True)
+    return [str(link) for link in BY_ID.iterdir()] if BY_ID.exists() else []
+
+
 class Gadget:
     """A USB serial adapter (CDC ACM) whose far end is `/dev/ttyGS0`."""
 
@@ -27,13 +33,13 @@ class Gadget:
     def plug(self) -> str:
         """Plug it in; returns its name below by-id when udev has made it."""
         load("g_serial")
-        wait_until(lambda: BY_ID.exists() and any(BY_ID.iterdir()))
-        wait_until(lambda: Path("/dev/ttyGS0").exists())
+        wait_until(names)
+        wait_until(Path("/dev/ttyGS0").exists)
         self.far = os.open("/dev/ttyGS0", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         tty.setraw(self.far)
         os.set_blocking(self.far, True)
-        (link,) = BY_ID.iterdir()
-        return str(link)
+        (name,) = names()
+        return name
 
     def unplug(self) -> None:
         """Pull it out."""
@@ -41,7 +47,7 @@ class Gadget:
             os.close(self.far)
             self.far = -1
             subprocess.run(["modprobe", "-r", "g_serial"], check=True)
-            wait_until(lambda: not BY_ID.exists() or not any(BY_ID.iterdir()))
+            wait_until(lambda: not names())
 
     def answer(self, expected: int, reply: bytes) -> threading.Thread:
         """Reply once, to the next `expected` bytes."""
