@@ -460,31 +460,50 @@ def test_the_last_will_is_believed_at_once(site: Site) -> None:
     assert published_until_read(site, again) == {"temperature": -18.5}
 
 
+class Waiting:
+    """A bus on which these messages have come already."""
+
+    def __init__(self, *messages: Message) -> None:
+        self.waiting = list(messages)
+
+    def subscribe(self, *_: object) -> "Waiting":
+        return self
+
+    def next(self, _timeout_s: float) -> Message | None:
+        return self.waiting.pop(0) if self.waiting else None
+
+
+def read_of(wanted: Options, *messages: Message, now_ns: int = 10**12) -> Any:
+    bus: Any = Waiting(*messages)
+    return values(MqttDevice(bus, wanted, lambda: now_ns).read())
+
+
+def test_what_waited_for_too_long_is_no_reading() -> None:
+    """A message from before the last `stale_after` is as good as none."""
+    old = message(COLD, time_ns=10**12 - 31 * 10**9)
+    fresh = message('{"AM2301":{"Temperature":-1}}', time_ns=10**12 - 29 * 10**9)
+    with pytest.raises(DeviceTimeout):
+        read_of(options(), old)
+    assert read_of(options(), old, fresh) == {"temperature": -1.0}
+    assert read_of(options(), fresh, old) == {"temperature": -1.0}
+
+
 def test_zigbees_availability_is_json() -> None:
     """{"state":"offline"} of zigbee2mqtt, and what is no word at all."""
-
-    class Bus:
-        def __init__(self, *payloads: str) -> None:
-            self.waiting = [
-                message(each, "z/availability", time.clock_gettime_ns(time.CLOCK_BOOTTIME)) for each in payloads
-            ]
-
-        def subscribe(self, *_: object) -> "Bus":
-            return self
-
-        def next(self, _timeout_s: float) -> Message | None:
-            return self.waiting.pop(0) if self.waiting else None
-
     zigbee = Options(
         topic="z",
         channels={"t": Quantity("temperature", "Cel")},
         stale_after_s=1.0,
         availability=Availability("z/availability", path="state", online="online", offline="offline"),
     )
+
+    def words(*payloads: str) -> list[Message]:
+        return [message(each, "z/availability", 10**12) for each in payloads]
+
     with pytest.raises(NotConnected, match="away"):
-        MqttDevice(Bus('{"state":"online"}', '{"state":"offline"}'), zigbee).read()  # type: ignore[arg-type]  # its calls
+        read_of(zigbee, *words('{"state":"online"}', '{"state":"offline"}'))
     with pytest.raises(DeviceTimeout):
-        MqttDevice(Bus("", "online", '{"state":"online"}'), zigbee).read()  # type: ignore[arg-type]  # as above
+        read_of(zigbee, *words("", "online", '{"state":"online"}'))
 
 
 def test_a_broker_that_restarts_is_found_again(site: Site) -> None:

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.driver import Driver
-from gateway.core.errors import InvalidData, NotConnected
+from gateway.core.errors import DeviceTimeout, InvalidData, NotConnected
+from gateway.core.event import Event, EventClass
 from gateway.core.quality import Reason
+from gateway.core.reading import Occurrence, Sample
 from gateway.local.clock import SystemClock
 from gateway.local.polling import BusWorker, Outcome, Overseer, PolledDevice
 from tests.control.fakes import SECOND, FakeClock, ScriptedDriver
@@ -265,6 +267,68 @@ def test_a_worker_thread_that_died_is_replaced() -> None:
     assert worker.stop(5.0)
     assert outcomes[0].reason is Reason.BAD_INTERNAL_ERROR
     assert "ended" in outcomes[0].detail
+
+
+class Slow:
+    """A reader whose answer comes when it is let go."""
+
+    def __init__(self, *answers: list[Sample | Occurrence] | DeviceTimeout) -> None:
+        self.answers = list(answers)
+        self.asked, self.go_on = threading.Event(), threading.Event()
+
+    def read(self) -> list[Sample | Occurrence]:
+        self.asked.set()
+        assert self.go_on.wait(5.0)
+        answer = self.answers.pop(0)
+        if isinstance(answer, DeviceTimeout):
+            raise answer
+        return answer
+
+
+def test_what_happened_outlives_the_deadline() -> None:
+    """A scan that comes too late to be an outcome is still an event; the poll stays what it was."""
+    clock, outcomes, events = FakeClock(), list[Outcome](), list[Event]()
+    reader = Slow([Sample("scans", 1.0), Occurrence("scanned", {"gtin": "1"})])
+    polled = PolledDevice("scanner", SECOND, SECOND, lambda: reader)
+    worker = BusWorker("usb", [polled], outcomes.append, clock, happened=events.append)
+    thread = threading.Thread(target=worker.serve, args=(clock.now_ns(),))
+    thread.start()
+    assert reader.asked.wait(5.0)
+    clock.advance(2.0)
+    worker.alive = lambda: True  # type: ignore[method-assign]  # this test is the worker's thread
+    worker._thread = thread
+    worker.check(clock.now_ns())
+    reader.go_on.set()
+    thread.join(5.0)
+    assert {outcome.reason for outcome in outcomes} == {Reason.BAD_TIMEOUT}
+    assert [(event.kind, event.subject, event.what, event.data) for event in events] == [
+        (EventClass.DEVICE, "scanner", "scanned", {"gtin": "1"})
+    ]
+
+
+def test_a_device_that_is_waited_for_says_when_it_spoke() -> None:
+    """The outcome has the time of the measurement where the sample knows it."""
+    clock, outcomes = FakeClock(), list[Outcome]()
+    reader = Slow([Sample("temperature", 1.0, time_ns=4711)])
+    reader.go_on.set()
+    worker = BusWorker("broker", [PolledDevice("a", SECOND, SECOND, lambda: reader)], outcomes.append, clock)
+    worker.serve(clock.now_ns())
+    assert outcomes[0].time_ns == 4711
+
+
+def test_a_read_that_a_stop_breaks_off_is_no_failure() -> None:
+    """Whoever stops a worker wakes its read; that is not the device's silence. The end is told, drivers are closed."""
+    outcomes, ended = list[Outcome](), threading.Event()
+    reader = Slow(DeviceTimeout("woken"))
+    polled = PolledDevice("a", SECOND // 100, 60 * SECOND, lambda: reader)
+    worker = BusWorker("broker", [polled], outcomes.append, SystemClock(), ended=ended.set)
+    worker.start()
+    assert reader.asked.wait(5.0)
+    worker.stop()
+    reader.go_on.set()
+    assert worker.stop(5.0)
+    assert ended.is_set()
+    assert outcomes == []
 
 
 def test_a_failing_check_hinders_no_other(caplog: pytest.LogCaptureFixture) -> None:
