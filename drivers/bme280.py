@@ -109,7 +109,7 @@ def decode(burst: bytes, calibration: Calibration) -> tuple[float, float, float]
             "check the supply and SDA/SCL"
         )
     raw_p, raw_t = (int.from_bytes(burst[place : place + 3], "big") >> 4 for place in (5, 8))
-    raw_h = int.from_bytes(burst[11:13], "big")
+    raw_h = int.from_bytes(burst[11:], "big")
     if raw_p in NOT_MEASURED or raw_t in NOT_MEASURED or raw_h in (0x8000, 0xFFFF, 0):
         raise InvalidData(f"no measurement in {burst[5:].hex(' ')}: check the supply, or replace the part")
     fine = _fine_temperature(raw_t, calibration.t)

@@ -38,7 +38,7 @@ class Pms5003:
         for _ in range(FALSE_STARTS):
             if is_whole(frame):
                 break
-            frame = self._follow(frame[1:])
+            frame = self._follow(frame[len(START) :])
         return decode(frame)
 
     def _follow(self, received: bytes) -> bytes:

@@ -177,11 +177,29 @@ def test_every_term_of_the_formulas_counts(pressure: int, temperature: int, humi
 
 
 def test_a_calibration_that_divides_by_nothing_is_refused() -> None:
-    """A slope of zero or below gives no pressure: the refusal names it."""
-    for first_words in ((36477, -32768, 0), (0, 0, 0)):
-        flat = Calibration((27504, 26435, -1000), (*first_words, *EXAMPLE.p[3:]), EXAMPLE.h)
-        with pytest.raises(InvalidData, match=r"^a pressure of"):
-            decode(burst(temperature=600_000), flat)
+    """A slope of zero gives no pressure: the refusal says 0. The smallest slope is still one."""
+    with pytest.raises(InvalidData, match=r"^a pressure of 0 is outside"):
+        decode(burst(), Calibration(EXAMPLE.t, (0, 0, 0, *EXAMPLE.p[3:]), EXAMPLE.h))
+    flattest = Calibration(EXAMPLE.t, (1, *[0] * 8), EXAMPLE.h)
+    assert decode(burst(pressure=1_048_570), flattest)[2] == pytest.approx(375.0)
+
+
+LINEAR = Calibration((21 * 1024, 10_240, 0), (50_000, *[0] * 8), EXAMPLE.h)
+"""2 °C per 1024 counts from -40 °C at 16384, 0.00125 hPa less per count from 1310.72 hPa at 0."""
+
+
+@pytest.mark.parametrize(
+    ("pressure", "temperature", "expected"),
+    [(808_576, 16_384, (-40.0, 300.0)), (168_576, 1_040_384, (85.0, 1100.0))],
+)
+def test_the_ends_of_the_range_are_values(pressure: int, temperature: int, expected: tuple[float, float]) -> None:
+    """-40 and 85 °C, 300 and 1100 hPa are measured; one count beyond any of them is refused."""
+    temperature_c, _, pressure_hpa = decode(burst(pressure, temperature), LINEAR)
+    assert (temperature_c, pressure_hpa) == expected
+    outwards = 1 if expected[0] < 0 else -1
+    for damaged in (burst(pressure + outwards, temperature), burst(pressure, temperature - outwards)):
+        with pytest.raises(InvalidData, match="outside the part's"):
+            decode(damaged, LINEAR)
 
 
 def test_a_measurement_that_is_not_over_is_waited_for(wire: Wire) -> None:

@@ -97,26 +97,46 @@ def test_an_independent_driver_agrees(
         assert other[name] == pytest.approx(seen[channel], abs=2.4)
 
 
+class Stream:
+    """A port on which these bytes come; nobody waits longer for them than a frame's period and a bit."""
+
+    def __init__(self, stream: bytes) -> None:
+        self._stream = stream
+
+    def discard_input(self) -> None: ...
+
+    def read_until(self, terminator: bytes, limit: int, timeout_s: float) -> bytes:
+        assert limit == 64  # a whole frame and what may come before it
+        return self.read(self._stream.index(terminator) + len(terminator), timeout_s)
+
+    def read(self, length: int, timeout_s: float) -> bytes:
+        assert timeout_s == pytest.approx(2.6)
+        assert length <= len(self._stream), "it waits for more than a frame"
+        taken, self._stream = self._stream[:length], self._stream[length:]
+        return taken
+
+
+def pm2_5(stream: bytes) -> float:
+    port: Any = Stream(stream)
+    return values(Pms5003(port, Options()).read())["pm2_5"]
+
+
 @pytest.mark.parametrize("joined_at", range(0, 32, 3))
 def test_start_characters_among_the_values_do_not_confuse(joined_at: int) -> None:
     """A count of 0x424D looks like a frame's beginning: the driver finds the next true one."""
+    trap = with_sum(FRAME[:16] + b"\x42\x4d" + FRAME[18:-2])
+    assert pm2_5(trap[joined_at:] + trap + trap) == 26.0
 
-    class Port:
-        def __init__(self) -> None:
-            trap = with_sum(FRAME[:16] + b"\x42\x4d" + FRAME[18:-2])
-            self._stream = trap[joined_at:] + trap + trap
 
-        def discard_input(self) -> None: ...
+def test_the_first_start_after_a_false_one_is_tried() -> None:
+    """Three counts of 0x424D in every frame, joined at the last of them: the next frame is found and taken."""
+    trap = with_sum(FRAME[:10] + b"\x42\x4d" + FRAME[12:16] + b"\x42\x4d" + FRAME[18:22] + b"\x42\x4d" + FRAME[24:-2])
+    assert pm2_5(trap[20:] + trap) == 26.0
 
-        def read_until(self, terminator: bytes, limit: int, timeout_s: float) -> bytes:
-            return self.read(self._stream.index(terminator) + len(terminator), timeout_s)
 
-        def read(self, length: int, timeout_s: float) -> bytes:
-            taken, self._stream = self._stream[:length], self._stream[length:]
-            return taken
-
-    port: Any = Port()
-    assert values(Pms5003(port, Options()).read())["pm2_5"] == 26.0
+def test_start_characters_just_before_a_frame_cost_no_frame() -> None:
+    """What follows a false start at once is looked at before more is waited for."""
+    assert pm2_5(b"\x42\x4d" + FRAME) == 26.0
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ def test_decode() -> None:
     assert decode(1000, RANGES[0]) == pytest.approx(33.6)
     assert decode(14881, RANGES[1]) == pytest.approx(1075.0, abs=0.5)
     assert decode(105, RANGES[3]) == pytest.approx(56.837, abs=0.002)  # the correction begins at 53.76 lx
+    assert decode(100, RANGES[3]) == 53.76
     assert decode(99, RANGES[3]) == pytest.approx(53.222, abs=0.002)
     with pytest.raises(InvalidData, match="more light"):
         decode(0xFFFF, RANGES[4])
@@ -40,6 +41,34 @@ def test_the_chosen_range_fits_the_light(counts: int, now: Range) -> None:
     expected = counts * now.lx_per_count / better.lx_per_count
     assert expected <= MANY_COUNTS or better is RANGES[-1]
     assert expected >= FEW_COUNTS or better is RANGES[0]
+
+
+def test_the_ends_of_good_counts() -> None:
+    """100 and 10,000 counts keep their range; others take the finest within 10,000, and all ones the coarsest."""
+    for counts in (FEW_COUNTS, MANY_COUNTS):
+        assert choose(counts, RANGES[2]) is RANGES[2]
+    assert choose(2 * MANY_COUNTS, RANGES[0]) is RANGES[1]
+    assert choose(2 * MANY_COUNTS + 1, RANGES[0]) is RANGES[2]
+    assert choose(99, RANGES[2]) is RANGES[0]
+    assert choose(0xFFFF, RANGES[0]) is RANGES[4]
+    assert choose(0xFFFE, RANGES[4]) is RANGES[4]
+
+
+def test_a_range_is_written_and_settles() -> None:
+    """ALS_CONF_0 low byte first, and 2.2 integrations of the range until its first counts are read."""
+    steps: list[object] = []
+    words = iter((0x0001, 50, 50, 1000, 1000, RANGES[0].word))
+
+    class Bus:
+        def transfer(self, address: int, write: bytes, read: int = 0) -> bytes:
+            steps.append((address, write, read))
+            return next(words).to_bytes(2, "little") if read else b""
+
+    (sample,) = Veml7700(Bus(), Options(), steps.append).read()
+    assert sample.value == pytest.approx(33.6)
+    look, counts = (0x10, b"\x00", 2), (0x10, b"\x04", 2)
+    first, finer = (0x10, b"\x00\x00\x10", 0), (0x10, b"\x00\x00\x08", 0)
+    assert steps == [look, first, pytest.approx(0.22), counts, counts, finer, pytest.approx(0.22), counts, counts, look]
 
 
 @pytest.mark.parametrize("light", FROM_DARK_TO_SUN)
@@ -108,10 +137,12 @@ def test_a_reset_during_the_read_is_refused(wire: Wire) -> None:
         sensor.read()
 
 
-@pytest.mark.parametrize(("second", "good"), [(1000, True), (1040, True), (1500, False), (500, False)])
+@pytest.mark.parametrize(
+    ("second", "good"), [(999, True), (1040, True), (1336, True), (1337, False), (1500, False), (500, False)]
+)
 def test_two_reads_that_disagree_are_refused(second: int, good: bool) -> None:
-    """A flicker passes; a high bit that flipped does not."""
-    words = iter((RANGES[3].word, 1000, second, RANGES[3].word))
+    """A flicker of a quarter and 3 counts passes; a high bit that flipped does not."""
+    words = iter((RANGES[3].word, 999, second, RANGES[3].word))
 
     class Bus:
         def transfer(self, address: int, write: bytes, read: int = 0) -> bytes:
