@@ -220,7 +220,7 @@ class Process:
         """The engine in force, for its published views."""
         return self._loop.engine
 
-    def driven(self) -> dict[str, bool | None]:
+    def driven(self) -> dict[str, Value | None]:
         """The level on each output's line; None when it could not be driven."""
         return dict(self._guard.driven)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 
 from gateway.core.clock import Clock
-from gateway.core.driver import DigitalOutput
+from gateway.core.driver import OutputHandle
 from gateway.core.event import Event, EventClass
 from gateway.core.output import OutputPolicy
 from gateway.core.reading import Value
@@ -22,10 +22,13 @@ SILENT_NS = 2_000_000_000
 """A guard without a beat for this long counts as dead: the watchdog is not fed."""
 RETRY_NS = 250_000_000
 """The pause after a line that could not be claimed or driven."""
+CLOSE_PCT = 0.5
+"""How far the read-back of a percentage may be from what was driven."""
 _STUMBLE_S = 0.05
 _YIELD_S = 0.00005
 
-Claim = Callable[[Output], DigitalOutput]
+Claim = Callable[[Output], OutputHandle]
+Service = Callable[[int], int]
 _log = logging.getLogger(__name__)
 
 
@@ -39,11 +42,16 @@ class _Order:
 
 @dataclass(slots=True)
 class _Line:
-    """One output. driven: the level on the line, None while unknown. off_until_ns: a minimum off time that runs."""
+    """One output. driven: the level on the line, None while unknown. off_until_ns: a minimum off time that runs.
+
+    service: what a handle that has something to do by itself wants called, at service_ns.
+    """
 
     output: Output
-    handle: DigitalOutput | None = None
-    driven: bool | None = None
+    handle: OutputHandle | None = None
+    service: Service | None = None
+    service_ns: int = 0
+    driven: Value | None = None
     retry_ns: int = 0
     off_until_ns: int = 0
     lapsed: bool = False
@@ -68,7 +76,7 @@ class OutputGuard:
         self._stopping = False
         self._ended_safe = False
         self._beat_ns = clock.now_ns()
-        self._driven: dict[str, bool | None] = {}
+        self._driven: dict[str, Value | None] = {}
         self._thread = threading.Thread(target=self._run, name="output-guard", daemon=True)
 
     def start(self, outputs: Sequence[Output], timeout_s: float = 2.0) -> bool:
@@ -109,7 +117,7 @@ class OutputGuard:
         return self.alive() and None not in self._driven.values()
 
     @property
-    def driven(self) -> Mapping[str, bool | None]:
+    def driven(self) -> Mapping[str, Value | None]:
         """The level last put on each line; None when it could not be. A new mapping after each change."""
         return self._driven
 
@@ -134,13 +142,16 @@ class OutputGuard:
             self._adopt(asked)
 
     def _rest_s(self) -> float:
-        """Until the next lease runs out or a failed line may be tried again."""
+        """Until the next lease runs out, a failed line may be tried again or a handle wants to be called."""
         now_ns = self._clock.now_ns()
         due_ns = now_ns + round(BEAT_S * 1e9)
         for line in self._lines.values():
             if line.failing:
                 due_ns = min(due_ns, line.retry_ns)
-            elif not line.lapsed:
+                continue
+            if line.service is not None:
+                due_ns = min(due_ns, line.service_ns)
+            if not line.lapsed:
                 due_ns = min(due_ns, self._lease_end_ns(line))
         return max(0.0, (due_ns - now_ns) / 1e9)
 
@@ -163,7 +174,7 @@ class OutputGuard:
         return _Line(output, off_until_ns=self._rest_until_ns(before, output.policy, now_ns))
 
     def _rest_until_ns(self, line: _Line, policy: OutputPolicy, now_ns: int) -> int:
-        if policy.safe or line.driven is False:
+        if policy.safe or (line.driven is not None and not line.driven):
             return line.off_until_ns
         return now_ns + round(policy.min_off_s * 1e9)
 
@@ -172,11 +183,13 @@ class OutputGuard:
         targets = self._order.targets
         for line in self._lines.values():
             level = self._level(line, targets, now_ns)
-            if (line.driven is not level or line.handle is None) and (not line.failing or now_ns >= line.retry_ns):
-                self._drive(line, level, now_ns)
+            if line.failing and now_ns < line.retry_ns:
+                continue
+            if line.handle is None or line.driven != level or (line.service and now_ns >= line.service_ns):
+                self._move(line, level, now_ns)
         self._driven = {name: line.driven for name, line in self._lines.items()}
 
-    def _level(self, line: _Line, targets: Mapping[str, Value], now_ns: int) -> bool:
+    def _level(self, line: _Line, targets: Mapping[str, Value], now_ns: int) -> Value:
         """What the line must be at: the loop's target while its lease holds, else safe."""
         policy = line.output.policy
         if now_ns >= self._lease_end_ns(line):
@@ -185,8 +198,8 @@ class OutputGuard:
             line.lapsed = True
             return policy.safe
         line.lapsed = False
-        target = bool(targets.get(policy.name, policy.safe))
-        return target and now_ns >= line.off_until_ns
+        target = 0.0 if now_ns < line.off_until_ns else targets.get(policy.name, policy.safe)
+        return bool(target) if isinstance(policy.safe, bool) else float(target)
 
     def _lapse(self, line: _Line, now_ns: int) -> None:
         policy = line.output.policy
@@ -198,23 +211,33 @@ class OutputGuard:
     def _lease_end_ns(self, line: _Line) -> int:
         return self._order.given_ns + round(line.output.policy.lease_s * 1e9)
 
-    def _drive(self, line: _Line, level: bool, now_ns: int) -> None:
+    def _move(self, line: _Line, level: Value, now_ns: int) -> None:
         name = line.output.name
         try:
-            if line.handle is None:
-                line.handle = self._claim(line.output)
-            line.handle.drive(level)
-            if line.handle.level() is not level:
-                raise OSError(f"the line reads {not level} after it was driven {level}: check for a short circuit")
+            self._drive(line, level, now_ns)
         except Exception as error:  # whatever a driver raises must not keep the guard from the other lines
             line.retry_ns = now_ns + RETRY_NS
             self._failed(line, error, now_ns)
             return
-        line.driven = level
         if line.failing:
             line.failing = ""
             _log.info("%s can be driven again", name)
             self._tell(Event(EventClass.SYSTEM, name, "drive_restored", now_ns, {"level": level}))
+
+    def _drive(self, line: _Line, level: Value, now_ns: int) -> None:
+        """Claim, drive, read back, and let the handle do what it does by itself: each where it is due."""
+        if line.handle is None:
+            line.handle = self._claim(line.output)
+            line.service = getattr(line.handle, "service", None)
+            line.driven = None
+        if line.driven != level:
+            line.handle.drive(level)
+            seen = line.handle.level()
+            if not _follows(seen, level):
+                raise OSError(f"it reads {seen} after it was driven {level}: check for a short circuit")
+            line.driven, line.service_ns = level, now_ns
+        if line.service is not None and now_ns >= line.service_ns:
+            line.service_ns = line.service(now_ns)
 
     def _failed(self, line: _Line, error: Exception, now_ns: int) -> None:
         name, handle = line.output.name, line.handle
@@ -244,7 +267,12 @@ class OutputGuard:
         return True
 
 
-def _close(handle: DigitalOutput, name: str) -> None:
+def _follows(seen: Value, level: Value) -> bool:
+    """Whether the read-back is what was driven; NaN never is."""
+    return seen is level if isinstance(level, bool) else abs(seen - level) <= CLOSE_PCT
+
+
+def _close(handle: OutputHandle, name: str) -> None:
     close = getattr(handle, "close", None)
     if close is None:
         return

@@ -14,7 +14,7 @@ from gateway.control.ring import Ring
 from gateway.core.clock import Clock
 from gateway.core.command import Command
 from gateway.core.quality import Reason
-from gateway.core.reading import Sample
+from gateway.core.reading import Sample, Value
 from gateway.core.role import Role
 from gateway.local.letters import Letter, read_letter
 from gateway.local.polling import Outcome
@@ -39,7 +39,7 @@ class Control(Protocol):
         """The configuration in force."""
         ...
 
-    def driven(self) -> dict[str, bool | None]:
+    def driven(self) -> dict[str, Value | None]:
         """The level on each output's line."""
         ...
 

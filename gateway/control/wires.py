@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from drivers import registry
-from gateway.core.driver import DigitalInput, DigitalOutput, Driver
+from gateway.core.driver import DigitalInput, Driver, OutputHandle
 from gateway.core.errors import DeviceError, NotConnected
 from gateway.core.quality import Reason
 from gateway.core.reading import Sample
@@ -61,10 +61,10 @@ class Wires:
         line: DigitalInput = spec.open(self._wire(device), spec.options_of(device.options))
         return WatchedInput(line, device.channels[0].name, on_change)
 
-    def output(self, output: Output) -> DigitalOutput:
-        """Claim an output line at its safe level. Raises DeviceError."""
+    def output(self, output: Output) -> OutputHandle:
+        """Claim an output at its safe level. Raises DeviceError."""
         spec = registry.load(output.driver)
-        handle: DigitalOutput = spec.open(self._wire(output), spec.options_of(output.options), output.policy.safe)
+        handle: OutputHandle = spec.open(self._wire(output), spec.options_of(output.options), output.policy.safe)
         return handle
 
     def silent_edges(self) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from gateway.core.options import rebuilt
-from gateway.core.reading import Occurrence, Sample
+from gateway.core.reading import Occurrence, Sample, Value
 
 BusKind = Literal["i2c", "spi", "serial", "modbus_rtu", "modbus_tcp", "onewire", "iio", "gpio", "evdev", "dht", "mqtt"]
 FIELD_BUSES: frozenset[BusKind] = frozenset({"modbus_tcp", "evdev", "dht", "mqtt"})
@@ -202,7 +202,10 @@ class DigitalInput(Protocol):
 
 
 class DigitalOutput(Protocol):
-    """One output line, claimed at its safe level without a glitch. Only the output guard calls these."""
+    """One output, claimed at its safe level without a glitch. Only the output guard of its bus calls these.
+
+    A handle may have `close() -> None`, which gives it back as it is, and be `Served`.
+    """
 
     def drive(self, active: bool) -> None:
         """Set the level."""
@@ -214,7 +217,7 @@ class DigitalOutput(Protocol):
 
 
 class AnalogOutput(Protocol):
-    """An output of 0 to 100 %. Only the output guard calls these."""
+    """An output of 0 to 100 %; everything else as for a DigitalOutput. What is read back may be 0.5 % off."""
 
     def drive(self, level_pct: float) -> None:
         """Set the level."""
@@ -222,6 +225,33 @@ class AnalogOutput(Protocol):
 
     def level(self) -> float:
         """Read it back, in percent."""
+        ...
+
+
+class OutputHandle(Protocol):
+    """A DigitalOutput or an AnalogOutput, as the guard sees it: the configuration says which values it takes."""
+
+    def drive(self, level: Any, /) -> None:
+        """Set the level."""
+        ...
+
+    def level(self) -> Value:
+        """Read it back."""
+        ...
+
+
+class Served(Protocol):
+    """An output's handle with something to do by itself: time-proportioning, a pattern, a look whether it still holds.
+
+    It needs no thread of its own, and what it does ends when the lease lapses: `drive` brings the safe level then.
+    """
+
+    def service(self, now_ns: int) -> int:
+        """Do what is due; returns the CLOCK_BOOTTIME ns of the next call. First called right after each `drive`.
+
+        In the guard's thread: it must not wait. What it raises counts as a failure to drive, and is tried again by
+        `drive` with the level that is wanted.
+        """
         ...
 
 

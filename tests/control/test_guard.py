@@ -9,6 +9,7 @@ from gateway.control.guard import OutputGuard
 from gateway.control.loop import Loop
 from gateway.core.errors import NotConnected
 from gateway.core.event import Event
+from gateway.core.output import OutputPolicy
 from gateway.core.reading import Reading, Value
 from gateway.local.clock import SystemClock
 from gateway.settings.model import Output
@@ -32,7 +33,7 @@ class Rig:
         if wanted.name in self.unclaimable:
             raise NotConnected(f"no such chip for {wanted.name}")
         self.claimed.append(wanted.name)
-        self.lines[wanted.name] = FakeLine(wanted.policy.safe)
+        self.lines[wanted.name] = FakeLine(bool(wanted.policy.safe))
         return self.lines[wanted.name]
 
     def say(self, targets: dict[str, Value]) -> None:
@@ -203,7 +204,7 @@ def test_stop_is_safe_even_when_the_loop_wanted_otherwise() -> None:
     lines: dict[str, FakeLine] = {}
 
     def claim(wanted: Output) -> FakeLine:
-        return lines.setdefault(wanted.name, FakeLine(wanted.policy.safe))
+        return lines.setdefault(wanted.name, FakeLine(bool(wanted.policy.safe)))
 
     clock = SystemClock()
     guard = OutputGuard(claim, lambda _event: None, clock)
@@ -253,3 +254,96 @@ def test_it_says_whether_every_line_follows(monkeypatch: pytest.MonkeyPatch) -> 
     rig.pass_time(0.3)
     told.append(rig.guard.ok)
     assert told == [True, False, True]
+
+
+class Dimmer:
+    """An analog output with steps of 0.4 %, which asks to be called every second while it is on."""
+
+    def __init__(self) -> None:
+        self.levels: list[float] = [0.0]
+        self.served: list[int] = []
+        self.broken: Exception | None = None
+
+    def drive(self, level: float) -> None:
+        self.levels.append(level)
+
+    def level(self) -> float:
+        return round(self.levels[-1] / 0.4) * 0.4
+
+    def service(self, now_ns: int) -> int:
+        if self.broken is not None:
+            raise self.broken
+        self.served.append(now_ns)
+        return now_ns + SECOND
+
+
+class DimmerRig(Rig):
+    """A guard on one dimmer."""
+
+    def claim(self, wanted: Output) -> Dimmer:  # type: ignore[override]  # another kind of line
+        self.claimed.append(wanted.name)
+        self.dimmer = Dimmer()
+        return self.dimmer
+
+
+def dimmer(min_off_s: float = 0.0) -> Output:
+    """An output of 0 to 100 %."""
+    return Output("fan", "pwm", "header", {}, OutputPolicy("fan", safe=0.0, min_off_s=min_off_s))
+
+
+def test_percentages_are_driven_read_back_and_end_with_the_lease() -> None:
+    """Every new level is driven, however near the old one; what is read back may be a step off; a lapse is safe."""
+    rig = DimmerRig(dimmer())
+    for level in (40.0, 40.3, 40.3, 99.9):
+        rig.say({"fan": level})
+        assert rig.guard.driven == {"fan": level}
+    rig.pass_time(3.1)
+    assert rig.dimmer.levels == [0.0, 0.0, 40.0, 40.3, 99.9, 0.0]
+    assert rig.events[0].data == {"lease_s": 3.0, "safe": 0.0, "before": 99.9}
+
+
+@pytest.mark.parametrize("seen", [40.6, 39.4, float("nan")])
+def test_a_percentage_that_does_not_follow_is_a_failure(seen: float) -> None:
+    """Half a percent beside what was driven, or no number at all: the level is unknown."""
+    rig = DimmerRig(dimmer())
+    rig.dimmer.level = lambda: seen  # type: ignore[method-assign]  # a part that does what it likes
+    rig.say({"fan": 40.0})
+    assert rig.guard.driven == {"fan": None}
+
+
+def test_any_level_above_zero_is_on_for_the_minimum_off_time() -> None:
+    """A lapse from 5 % begins the minimum off time as one from 100 % does; a lapse from 0 begins none."""
+    rig = DimmerRig(dimmer(min_off_s=60.0))
+    for level, after in ((0.0, 5.0), (5.0, 0.0)):
+        rig.say({"fan": level})
+        rig.pass_time(4.0)
+        rig.say({"fan": 5.0})
+        assert rig.guard.driven == {"fan": after}
+
+
+def test_a_handle_is_called_when_it_asks_to_be() -> None:
+    """Right after each drive, then when it said; not earlier because the guard happens to turn; safe goes on too."""
+    rig = DimmerRig(dimmer())
+    start_ns = rig.clock.now_ns()
+    rig.say({"fan": 50.0})
+    for _ in range(5):
+        rig.pass_time(0.3)
+    assert [(at_ns - start_ns) / SECOND for at_ns in rig.dimmer.served] == [0.0, 0.0, 1.2]
+    assert 0 < rig.guard._rest_s() <= 0.5
+    rig.pass_time(2.0)
+    assert rig.dimmer.levels[-1] == 0.0
+    assert len(rig.dimmer.served) == 4
+
+
+def test_a_handle_that_finds_itself_lost_is_driven_again() -> None:
+    """What a handle raises when it is called counts as a line that can't be driven: unknown, then driven anew."""
+    rig = DimmerRig(dimmer())
+    rig.say({"fan": 50.0})
+    rig.dimmer.broken = NotConnected("the chip has lost its settings")
+    rig.pass_time(1.0)
+    assert rig.guard.driven == {"fan": None}
+    rig.dimmer.broken = None
+    rig.pass_time(0.3)
+    assert rig.guard.driven == {"fan": 50.0}
+    assert rig.dimmer.levels == [0.0, 0.0, 50.0, 50.0]
+    assert [event.what for event in rig.events] == ["drive_failed", "drive_restored"]
