@@ -1,6 +1,5 @@
-"""Devices on a real Mosquitto: what they publish, who may publish it, and how their silence shows."""
+"""Devices on a real Mosquitto: who may speak for them, and how their silence shows."""
 
-import json
 import shutil
 import subprocess
 import tempfile
@@ -11,261 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from drivers.buses.mqtt import MqttBroker
-from drivers.decoding.messages import LONGEST, number, parsed, picked, truth
-from drivers.mqtt import Availability, MqttDevice, Options, Quantity, decode
+from drivers.mqtt import Availability, MqttDevice, Options, Quantity
 from gateway.core.driver import Bus, Message
-from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData, NotConnected, WrongOption
-from gateway.core.quality import Quality, Reason
-from tests.uplink.broker import Mosquitto
+from gateway.core.errors import DeviceTimeout, NotConnected
+from tests.drivers.mqtt_site import PASSWORDS, Failing, Reading, Site, values
 
 CELSIUS = Quantity(path="AM2301.Temperature", unit="Cel", low=-40, high=80)
-HUMIDITY = Quantity(path="AM2301.Humidity", unit="%{RH}", low=0, high=100)
-# as Tasmota's, ESPHome's and zigbee2mqtt's own documentation prints them
-TASMOTA_SENSOR = (
-    '{"Time":"2026-02-11T09:03:08","AM2301":{"Temperature":15.5,"Humidity":50.6,"DewPoint":5.3},"TempUnit":"C"}'
-)
-TASMOTA_ENERGY = (
-    '{"Time":"2026-02-11T09:03:08","ENERGY":{"TotalStartTime":"2024-10-02T18:41:57","Total":42.174,"Yesterday":0.107,'
-    '"Today":0.041,"Period":0,"Power":12,"ApparentPower":23,"ReactivePower":20,"Factor":0.52,"Voltage":233,"Current":0.1}}'
-)
-TASMOTA_STATE = (
-    '{"Time":"2026-02-11T09:03:08","Uptime":"1T20:12:10","Vcc":3.121,"POWER":"ON","Wifi":{"AP":1,"SSId":"k","RSSI":68}}'
-)
-ZIGBEE_CLIMATE = '{"battery":97,"humidity":51.2,"linkquality":156,"pressure":1003,"temperature":-18.4,"voltage":3005}'
-ZIGBEE_CONTACT = '{"battery":100,"contact":false,"linkquality":78,"tamper":false}'
+PLAIN = Options(topic="t", stale_after_s=30.0, channels={"temperature": CELSIUS})
 
 
-def message(payload: str | bytes, topic: str = "t", time_ns: int = 7) -> Message:
-    return Message(topic, payload.encode() if isinstance(payload, str) else payload, time_ns, False)
-
-
-def options(**channels: Quantity) -> Options:
-    return Options(topic="t", stale_after_s=30.0, channels=channels or {"temperature": CELSIUS})
-
-
-def values(samples: Any) -> dict[str, Any]:
-    return {sample.channel: sample.value for sample in samples}
-
-
-# what a message says
-
-
-@pytest.mark.parametrize(
-    ("payload", "channels", "expected"),
-    [
-        (TASMOTA_SENSOR, {"temperature": CELSIUS, "humidity": HUMIDITY}, {"temperature": 15.5, "humidity": 50.6}),
-        (TASMOTA_ENERGY, {"power": Quantity("ENERGY.Power", "W")}, {"power": 12.0}),
-        (
-            TASMOTA_STATE,
-            {"on": Quantity("POWER"), "rssi": Quantity("Wifi.RSSI", "%")},
-            {"on": True, "rssi": 68.0},
-        ),
-        ("23.4", {"temperature": Quantity(unit="Cel")}, {"temperature": 23.4}),
-        ("-0", {"temperature": Quantity(unit="Cel")}, {"temperature": 0.0}),
-        ("OFF", {"pump": Quantity()}, {"pump": False}),
-        (ZIGBEE_CLIMATE, {"t": Quantity("temperature", "Cel"), "b": Quantity("battery", "%")}, {"t": -18.4, "b": 97.0}),
-        (ZIGBEE_CONTACT, {"open": Quantity("contact", on="false", off="true")}, {"open": True}),
-        (ZIGBEE_CONTACT, {"tamper": Quantity("tamper")}, {"tamper": False}),
-        ('{"phases":[{"a":1},{"a":2.5}]}', {"second": Quantity("phases.1.a", "A")}, {"second": 2.5}),
-        ('"17"', {"n": Quantity(unit="1")}, {"n": 17.0}),
-    ],
-)
-def test_messages_of_the_usual_firmwares(
-    payload: str, channels: dict[str, Quantity], expected: dict[str, float | bool]
-) -> None:
-    """Tasmota, ESPHome and zigbee2mqtt as they document themselves; the time is the message's."""
-    samples = decode(message(payload), options(**channels))
-    assert values(samples) == expected
-    assert {sample.time_ns for sample in samples} == {7}
-
-
-@pytest.mark.parametrize(
-    "payload", ['{"AM2301":{"Temperature":null,"Humidity":50}}', '{"AM2301":{"Temperature":"nan","Humidity":50}}']
-)
-def test_a_sensor_without_a_value_is_missing_by_itself(payload: str) -> None:
-    """null and nan are the device's word for a broken sensor; its other channels still count."""
-    temperature, humidity = decode(message(payload), options(temperature=CELSIUS, humidity=HUMIDITY))
-    assert temperature.reason is Reason.BAD_SENSOR_FAILURE
-    assert humidity.value == 50.0
-    (bare,) = decode(message("nan"), options(temperature=Quantity(unit="Cel")))
-    assert bare.reason is Reason.BAD_SENSOR_FAILURE
-
-
-def test_a_channel_that_a_message_leaves_out_is_missing_by_itself() -> None:
-    """With its path in words; a message with none of the channels is refused."""
-    both = options(temperature=CELSIUS, humidity=HUMIDITY)
-    temperature, humidity = decode(message('{"AM2301":{"Humidity":50}}'), both)
-    assert (temperature.reason.quality, humidity.value) == (Quality.BAD, 50.0)
-    assert "'AM2301.Temperature'" in temperature.detail
-    with pytest.raises(InvalidData, match="check the paths"):
-        decode(message('{"linkquality":3}'), both)
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [
-        b"",
-        b"\xff\xfe",
-        b"{",
-        b"[1,",
-        b'{"AM2301":{"Temperature":NaN}}',
-        b'{"AM2301":{"Temperature":Infinity}}',
-        b'{"AM2301":{"Temperature":1e999}}',
-        b'{"AM2301":{"Temperature":true}}',
-        b'{"AM2301":{"Temperature":[15.5]}}',
-        b'{"AM2301":{"Temperature":{"x":1}}}',
-        b'{"AM2301":{"Temperature":"15.5 C"}}',
-        b'{"AM2301":{"Temperature":"1' + 5000 * b"0" + b'"}}',
-        b'{"AM2301":{"Temperature":1' + 5000 * b"0" + b"}}",
-        b'{"AM2301":[]}',
-        b"15.5",
-        b"[" * 5000,
-        b" " * LONGEST + b'{"AM2301":{"Temperature":15.5}}',
-    ],
-)
-def test_hostile_messages_are_refused(payload: bytes) -> None:
-    """Nothing anybody can write becomes a value, or ends the driver."""
-    with pytest.raises(InvalidData):
-        decode(message(payload), options())
-
-
-@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
-def test_any_message_is_values_or_a_refusal(payload: bytes) -> None:
-    """Numbers are finite, truths are truths, everything else is InvalidData."""
-    wanted = options(a=Quantity(unit="Cel"), b=Quantity(on="1", off="0"))
-    try:
-        samples = decode(message(payload), wanted)
-    except InvalidData:
-        return
-    for sample in samples:
-        assert sample.reason is not Reason.GOOD or isinstance(sample.value, bool) or abs(sample.value) < float("inf")
-
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(10**9), 10**9)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", min_size=1, max_size=2), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-
-
-@given(JSON, st.text("abc.01", max_size=6))
-def test_paths_lead_to_what_stands_there(content: Any, path: str) -> None:
-    """JSON comes back as it was sent, and a path finds what indexing finds."""
-    if isinstance(content, str):
-        return
-    assert parsed(json.dumps(content).encode()) == content
-    try:
-        found = picked(content, path)
-    except LookupError:
-        return
-    walked = content
-    for key in path.split(".") if path else ():
-        walked = walked[int(key)] if isinstance(walked, list) else walked[key]
-    assert found is walked
-
-
-def test_truths_are_words_and_numbers_are_numbers() -> None:
-    """The words of the site come first; true is no 1."""
-    assert truth("Open", "Open", "Closed") is True
-    assert truth(0, "1", "0") is False
-    with pytest.raises(InvalidData, match="neither 'ON' nor 'OFF'"):
-        truth("on", "ON", "OFF")
-    with pytest.raises(InvalidData):
-        number(True)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"channels": {}},
-        {"topic": "tele/+/SENSOR"},
-        {"topic": "#"},
-        {"availability": Availability("a/#")},
-        {"password_file": "x"},
-        {"channels": {"a": Quantity(on="x", off="x")}},
-    ],
-)
-def test_options_that_can_not_be_meant(wrong: dict[str, Any]) -> None:
-    """Each is refused with its cure before anything is connected."""
-    right: dict[str, Any] = {"topic": "t", "stale_after_s": 30.0, "channels": {"t": CELSIUS}}
-    Options(**right)
-    with pytest.raises(WrongOption):
-        Options(**(right | wrong))
-
-
-# on a broker
-
-ACL = """
-user freezer
-topic readwrite tele/freezer/#
-user fryer
-topic readwrite tele/fryer/#
-user gateway-freezer
-topic read tele/freezer/#
-user gateway
-topic read tele/#
-topic read zigbee2mqtt/#
-"""
-PASSWORDS = {"freezer": "f1", "fryer": "f2", "gateway-freezer": "g1", "gateway": "g2"}
-
-
-class Site:
-    """A broker with users and access rules, and the gateway's end of it."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        users = directory / "users"
-        users.write_text("".join(f"{name}:{word}\n" for name, word in PASSWORDS.items()))
-        subprocess.run(["mosquitto_passwd", "-U", str(users)], check=True)
-        users.chmod(0o644)
-        lines = (f"password_file {users}",)
-        self.mosquitto = Mosquitto(directory, *lines, acl=ACL)
-        config = directory / "mosquitto.conf"
-        config.write_text(config.read_text().replace("allow_anonymous true", "allow_anonymous false"))
-        for name, word in PASSWORDS.items():
-            (directory / f"{name}.password").write_text(word + "\n")
-        self.mosquitto.start()
-        self.buses: list[MqttBroker] = []
-
-    def bus(self, username: str = "gateway", password_file: str = "gateway.password", **changes: Any) -> MqttBroker:
-        url = f"mqtt://127.0.0.1:{self.mosquitto.port}"
-        bus = Bus("broker", "mqtt", url=url, username=username, password_file=password_file)
-        self.buses.append(MqttBroker(bus, self.directory))
-        return self.buses[-1]
-
-    def publish(self, topic: str, payload: str, user: str = "freezer", *, retain: bool = False) -> None:
-        """As the device does it, with its own login."""
-        command = [
-            "mosquitto_pub",
-            "-V",
-            "5",
-            "-p",
-            str(self.mosquitto.port),
-            "-u",
-            user,
-            "-P",
-            PASSWORDS[user],
-            "-q",
-            "1",
-        ]
-        subprocess.run(
-            [*command, "-t", topic, "-m", payload, *(["-r"] if retain else [])], check=False, capture_output=True
-        )
-
-    def close(self) -> None:
-        for bus in self.buses:
-            bus.close()
-        self.mosquitto.stop()
+def message(payload: str, topic: str = "t", time_ns: int = 7) -> Message:
+    return Message(topic, payload.encode(), time_ns, False)
 
 
 @pytest.fixture
@@ -287,36 +44,6 @@ FREEZER = Options(
 )
 FREEZER_BY_BUS = Options(topic="tele/freezer/SENSOR", channels={"temperature": CELSIUS}, stale_after_s=5.0)
 COLD = '{"AM2301":{"Temperature":-18.5}}'
-
-
-class Reading:
-    """A read in a thread: what it gave, or why not."""
-
-    def __init__(self, device: MqttDevice) -> None:
-        self.outcome: Any = None
-        self._thread = threading.Thread(target=self._read, args=(device,), daemon=True)
-        self._thread.start()
-
-    def _read(self, device: MqttDevice) -> None:
-        try:
-            self.outcome = values(device.read())
-        except DeviceError as error:
-            self.outcome = error
-
-    def wait(self, within_s: float = 8.0) -> Any:
-        self._thread.join(within_s)
-        assert not self._thread.is_alive(), "the read still waits"
-        if isinstance(self.outcome, DeviceError):
-            raise self.outcome
-        return self.outcome
-
-
-class Failing(Reading):
-    """Reads in a thread until one fails: messages may still be on their way."""
-
-    def _read(self, device: MqttDevice) -> None:
-        while not isinstance(self.outcome, DeviceError):
-            super()._read(device)
 
 
 def published_until_read(site: Site, device: MqttDevice, payload: str = COLD) -> Any:
@@ -483,9 +210,9 @@ def test_what_waited_for_too_long_is_no_reading() -> None:
     old = message(COLD, time_ns=10**12 - 31 * 10**9)
     fresh = message('{"AM2301":{"Temperature":-1}}', time_ns=10**12 - 29 * 10**9)
     with pytest.raises(DeviceTimeout):
-        read_of(options(), old)
-    assert read_of(options(), old, fresh) == {"temperature": -1.0}
-    assert read_of(options(), fresh, old) == {"temperature": -1.0}
+        read_of(PLAIN, old)
+    assert read_of(PLAIN, old, fresh) == {"temperature": -1.0}
+    assert read_of(PLAIN, fresh, old) == {"temperature": -1.0}
 
 
 def test_zigbees_availability_is_json() -> None:
@@ -542,7 +269,7 @@ def test_no_broker_at_all_is_named() -> None:
     ):
         bus = MqttBroker(Bus("b", "mqtt", url=url), Path("/nonexistent"))
         with pytest.raises(NotConnected, match=words):
-            MqttDevice(bus, options()).read()
+            MqttDevice(bus, PLAIN).read()
         bus.close()
 
 
