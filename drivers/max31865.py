@@ -80,7 +80,7 @@ class Max31865:
         self._configure(active | FAULT_CYCLE, FAULT_CYCLE_S)
         self._configure(active | ONE_SHOT, CONVERSION_S)
         registers = self._bus.transfer(bytes(1 + REGISTERS), mode=SPI_MODE, speed_hz=SPEED_HZ)[1:]
-        self._configure(self._idle, 0.0)
+        self._write(CONFIGURATION, bytes([self._idle]))
         resistance_ohm = decode(registers, active) * self._options.reference_ohm
         return (Sample("temperature", temperature_c(resistance_ohm / NOMINAL_OHM[self._options.element])),)
 
@@ -117,7 +117,7 @@ def decode(registers: bytes, configuration: int) -> float:
 
 
 def temperature_c(relative: float) -> float:
-    """°C of a resistance in parts of that at 0 °C: the quadratic above zero, Newton's steps on the quartic below.
+    """°C of a resistance in parts of that at 0 °C: the quadratic, which is right above zero, then Newton's steps.
 
     Raises InvalidData outside -200 to 850 °C.
     """
@@ -127,16 +127,15 @@ def temperature_c(relative: float) -> float:
             "check its wires, `element` and `reference`"
         )
     celsius = (-A + math.sqrt(A * A - 4 * B * (1 - relative))) / (2 * B)
-    for _ in range(4 if celsius < 0 else 0):
-        slope = A + 2 * B * celsius + C * (4 * celsius - 300) * celsius**2
+    for _ in range(4):
+        slope = A + 2 * B * celsius + C * (4 * celsius - 300) * min(0.0, celsius) ** 2
         celsius -= (relative_resistance(celsius) - relative) / slope
     return celsius
 
 
 def relative_resistance(celsius: float) -> float:
     """The resistance at a temperature, in parts of that at 0 °C (IEC 60751)."""
-    below_zero = C * (celsius - 100) * celsius**3 if celsius < 0 else 0.0
-    return 1 + A * celsius + B * celsius**2 + below_zero
+    return 1 + A * celsius + B * celsius**2 + C * (celsius - 100) * min(0.0, celsius) ** 3
 
 
 def _channels(options: Options) -> tuple[Channel, ...]:

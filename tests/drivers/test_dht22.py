@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers.dht22 import SPEC, Dht22, check, decode
 from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData, NotConnected
@@ -17,6 +19,31 @@ def test_what_it_can_not_measure_is_refused(values: tuple[float, float]) -> None
     """The additive checksum is weak: values beyond the part's range, and the empty frame, are damage."""
     with pytest.raises(InvalidData):
         check(*values)
+
+
+@given(st.integers(-32768, 32767), st.integers(0, 65535))
+def test_any_frame_is_a_possible_value_or_refused(temperature: int, humidity: int) -> None:
+    """Whatever tenths a frame holds, through the kernel's text: the part's range, or InvalidData."""
+    texts = (f"{temperature * 100}\n", f"{humidity * 100}\n")
+    try:
+        temperature_c, humidity_pct = check(*(decode(text) for text in texts))
+    except InvalidData:
+        return
+    assert -40 <= temperature_c <= 80
+    assert 0 <= humidity_pct <= 100
+    assert (temperature_c, humidity_pct) == (temperature / 10, humidity / 10)
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_number_or_refused(text: str) -> None:
+    """What the kernel might write: a number, or InvalidData and no other error."""
+    try:
+        number = int(text)
+    except ValueError:
+        with pytest.raises(InvalidData, match="instead of thousandths"):
+            decode(text)
+        return
+    assert decode(text) == number / 1000
 
 
 def test_the_limits_are_values() -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers.ds18b20 import Ds18b20, Options, decode
 from gateway.core.errors import InvalidData, NotConnected
@@ -33,8 +35,20 @@ def test_85_needs_a_neighbour() -> None:
     for last in (None, 4.0, 79.9, 90.1):
         with pytest.raises(InvalidData, match="supply dropped out"):
             decode("85000", last)
-    assert decode("85000", 81.0) == 85.0
+    assert [decode("85000", last) for last in (80.0, 81.0, 90.0)] == [85.0] * 3
     assert decode("84937", 4.0) == 84.937
+
+
+@given(st.one_of(st.text(max_size=9), st.integers().map(str)), st.none() | st.floats(-55, 125))
+def test_any_text_is_a_possible_temperature_or_refused(text: str, last_c: float | None) -> None:
+    """Whatever the file holds and whatever was before: what comes out is what the probe can measure."""
+    try:
+        temperature_c = decode(text, last_c)
+    except InvalidData:
+        return
+    assert -55 <= temperature_c <= 125
+    assert temperature_c == int(text) / 1000
+    assert temperature_c != 85.0 or (last_c is not None and abs(last_c - 85.0) <= 5)
 
 
 def test_no_text_is_explained() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.hx711 import HIGHEST, LOWEST, Options, decode
+from drivers.hx711 import HIGHEST, LOWEST, Hx711, Options, decode
 from gateway.core.errors import DeviceError, InvalidData, NotConnected
 from tests.drivers.wire import Wire, values
 
@@ -27,6 +27,32 @@ def test_limits_and_other_texts_are_refused(text: str) -> None:
     """Saturation codes, and whatever is no 24-bit number."""
     with pytest.raises(InvalidData):
         decode(text)
+
+
+def test_the_highest_code_is_a_limit_and_one_more_is_no_code() -> None:
+    """What a person has to look at differs: the load cell, or the kernel's driver."""
+    with pytest.raises(InvalidData, match="at its limit"):
+        decode("16777215")
+    with pytest.raises(InvalidData, match="instead of a 24-bit number"):
+        decode("16777216")
+
+
+def test_still_within_is_in_grams() -> None:
+    """10 g apart is still, a count more is not: 100,000 counts are a kilogram."""
+    texts = iter((f"{(1 << 23) + 1000}\n", f"{(1 << 23) + 2000}\n", f"{(1 << 23) + 3001}\n"))
+
+    class Bus:
+        def read(self, device: str, attribute: str) -> str:
+            assert (device, attribute) == ("flour", "in_voltage0_raw")
+            return next(texts)
+
+    options = Options(0, 100_000.0, 50.0, iio="flour", still_readings=2, still_within_g=10.0)
+    scale = Hx711(Bus(), options)
+    assert [values(scale.read()) for _ in range(3)] == [
+        {"weight": 0.01, "stable": False},
+        {"weight": 0.02, "stable": True},
+        {"weight": 0.03001, "stable": False},
+    ]
 
 
 @pytest.mark.parametrize("text", ["8388608\n", "8388607\n"])

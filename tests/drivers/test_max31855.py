@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.decoding.thermocouple import RANGES_C, Kind
-from drivers.max31855 import COLD_HIGH_C, COLD_LOW_C, decode
+from drivers.max31855 import COLD_HIGH_C, COLD_LOW_C, SPEC, Options, decode
+from gateway.core.driver import Channel
 from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData, NotConnected, SensorFailure
 from tests.drivers.wire import Wire, values
 
@@ -32,11 +33,18 @@ def test_decode(data: bytes, hot_c: float, cold_c: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bits", "words"), [(1, "open"), (2, "touches ground"), (4, "touches the supply"), (7, "open")]
+    ("bits", "words"),
+    [
+        (1, "the thermocouple is open: broken wire or loose terminal"),
+        (2, "the thermocouple touches ground: check its insulation"),
+        (4, "the thermocouple touches the supply: check its insulation"),
+        (6, "the thermocouple touches the supply: check its insulation"),
+        (7, "the thermocouple is open: broken wire or loose terminal"),
+    ],
 )
 def test_fault_bits_are_a_sensor_failure(bits: int, words: str) -> None:
     """The part itself says what is wrong with its thermocouple."""
-    with pytest.raises(SensorFailure, match=words):
+    with pytest.raises(SensorFailure, match=f"^{words}$"):
         decode(frame(0.0, 25.0, 1 << 16 | bits), "K")
 
 
@@ -54,6 +62,25 @@ def test_an_idle_wire_is_no_temperature(data: bytes) -> None:
     """All zeros or ones: MISO is driven by nobody."""
     with pytest.raises(NotConnected, match="nothing drives MISO"):
         decode(data, "K")
+
+
+@pytest.mark.parametrize(("cold_c", "good"), [(-40.0625, False), (-40.0, True), (125.0, True), (125.0625, False)])
+def test_the_ends_of_the_cold_junction(cold_c: float, good: bool) -> None:
+    """-40 and 125 °C are measured; a step beyond, the frame was disturbed."""
+    if good:
+        assert decode(frame(50.0, cold_c), "K")[1] == cold_c
+        return
+    with pytest.raises(InvalidData, match="outside what the part bears"):
+        decode(frame(50.0, cold_c), "K")
+
+
+def test_the_channels_are_what_the_type_can_measure() -> None:
+    """Hot junction: the thermocouple's range; cold junction: the part's; no checksum, so both have a fastest pace."""
+    for kind, (low, high) in RANGES_C.items():
+        assert SPEC.channels(Options(thermocouple=kind)) == (
+            Channel("temperature", "Cel", low, high, digits=2, max_per_s=100.0),
+            Channel("cold_junction", "Cel", -40.0, 125.0, digits=2, max_per_s=2.0),
+        )
 
 
 @given(st.binary(min_size=4, max_size=4), st.sampled_from(["K", "J", "N", "T"]))

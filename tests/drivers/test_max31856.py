@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.max31856 import RANGES_C, Kind, Options, decode, settings
+from drivers.max31856 import RANGES_C, SPEC, Kind, Max31856, Options, decode, settings
+from gateway.core.driver import Channel
 from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData, NotConnected, SensorFailure
 from tests.drivers.wire import Wire, values
 
@@ -53,6 +54,43 @@ def test_the_fault_register_is_a_sensor_failure(bit: int, words: str) -> None:
         decode(registers(0x064F00, 0x1900, bit), WANTED)
     with pytest.raises(SensorFailure, match="is open"):
         decode(registers(0x064F00, 0x1900, 0x01 | bit), WANTED)
+
+
+@pytest.mark.parametrize(
+    ("place", "bits"), [(15, 0x04), (15, 0x08), (15, 0x10), (15, 0x20), (14, 0x01), (14, 0x10), (11, 0x01), (11, 0x02)]
+)
+def test_bits_that_no_part_sets_are_refused(place: int, bits: int) -> None:
+    """The four thresholds that are off, and the unused low bits of both temperatures."""
+    damaged = bytearray(registers(0x064F00, 0x1900))
+    damaged[place] |= bits
+    with pytest.raises(InvalidData, match="bits are set that no MAX31856 sets"):
+        decode(bytes(damaged), WANTED)
+
+
+@pytest.mark.parametrize(("mains", "cr0"), [(50, 0x11), (60, 0x10)])
+def test_what_goes_over_the_wire(mains: Any, cr0: int) -> None:
+    """All ten settings with the one-shot bit, 0.21 s, one read of 16 registers; bit 0 is the 50 Hz filter."""
+    steps: list[object] = []
+    held = bytes([cr0, 7]) + b"\xff\x7f\xc0\x7f\xff\x80\x00\x00"
+
+    class Bus:
+        def transfer(self, data: bytes, *, mode: int, speed_hz: int) -> bytes:
+            steps.append((data, mode, speed_hz))
+            return b"\x00" + held + b"\x19\x00\x06\x4f\x00\x00"
+
+    hot, cold = Max31856(Bus(), Options("T", mains), steps.append).read()
+    assert (hot.value, cold.value) == (100.9375, 25.0)
+    order = bytes([0x80, cr0 | 0x40]) + held[1:]
+    assert steps == [(order, 1, 1_000_000), 0.21, (bytes(17), 1, 1_000_000)]
+
+
+def test_the_channels_are_what_the_type_can_measure() -> None:
+    """Hot junction: the thermocouple's range; cold junction: the part's; no checksum, so both have a fastest pace."""
+    for kind, (low, high) in RANGES_C.items():
+        assert SPEC.channels(Options(thermocouple=kind)) == (
+            Channel("temperature", "Cel", low, high, digits=2, max_per_s=100.0),
+            Channel("cold_junction", "Cel", -55.0, 125.0, digits=2, max_per_s=2.0),
+        )
 
 
 @given(st.binary(max_size=16))

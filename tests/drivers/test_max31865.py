@@ -1,5 +1,6 @@
 """MAX31865: registers, the platinum curve, the part on the simulated chip select, and Adafruit's driver beside ours."""
 
+import math
 import time
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.max31865 import SPEC, Options, decode, relative_resistance, temperature_c
+from drivers.max31865 import SPEC, Max31865, Options, decode, relative_resistance, temperature_c
+from gateway.core.driver import Channel
 from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData, NotConnected, SensorFailure
 from tests.drivers.wire import Wire, values
 
@@ -44,15 +46,52 @@ def test_the_published_table(ohm: float, celsius: float) -> None:
     assert temperature_c(ohm / 100) == pytest.approx(celsius, abs=0.02)
 
 
+def test_the_equations_of_the_standard() -> None:
+    """IEC 60751 to the last digit: a quartic below zero, a quadratic above."""
+    assert relative_resistance(-200.0) == pytest.approx(0.1852008, abs=1e-10)
+    assert relative_resistance(0.5) == pytest.approx(1 + 0.5 * 3.9083e-3 - 0.25 * 5.775e-7, abs=1e-14)
+    assert relative_resistance(850.0) == pytest.approx(3.90481125, abs=1e-10)
+
+
+def test_a_thousandth_beyond_the_ends_is_still_the_end() -> None:
+    """The converter's last step shall not turn -200 or 850 °C into a failure."""
+    low, high = relative_resistance(-200.0) - 1e-3, relative_resistance(850.0) + 1e-3
+    assert temperature_c(low) == pytest.approx(-200.2, abs=0.1)
+    assert temperature_c(high) == pytest.approx(850.3, abs=0.1)
+    for beyond in (math.nextafter(low, 0), math.nextafter(high, 5)):
+        with pytest.raises(InvalidData):
+            temperature_c(beyond)
+
+
+@pytest.mark.parametrize(
+    ("wires", "mains", "idle"), [(2, 60, 0x00), (3, 60, 0x10), (4, 60, 0x00), (2, 50, 0x01), (3, 50, 0x11)]
+)
+def test_what_goes_over_the_wire(wires: Any, mains: Any, idle: int) -> None:
+    """Thresholds, faults cleared, fault cycle, one shot, each with its wait; then the bias is off."""
+    steps: list[object] = []
+
+    class Bus:
+        def transfer(self, data: bytes, *, mode: int, speed_hz: int) -> bytes:
+            steps.append((data, mode, speed_hz))
+            return b"\x00" + registers(0x2190, configuration=idle | 0x80)
+
+    (sample,) = Max31865(Bus(), Options(wires=wires, mains=mains), steps.append).read()
+    assert sample.value == pytest.approx(temperature_c(0x2190 / 32768 * 4.3))
+    orders = [(0x80, bits) for bits in (idle | 0x82, idle | 0x84, idle | 0xA0, idle)]
+    clear, cycle, shot, off = ((bytes(order), 1, 1_000_000) for order in orders)
+    thresholds, look = (b"\x83\xff\xff\x00\x00", 1, 1_000_000), (bytes(9), 1, 1_000_000)
+    assert steps == [thresholds, clear, 0.011, cycle, 0.001, shot, 0.067, look, off]
+
+
 @given(st.floats(-200, 850))
 def test_the_curve_goes_both_ways(celsius: float) -> None:
     """Newton's four steps are enough everywhere."""
-    assert temperature_c(relative_resistance(celsius)) == pytest.approx(celsius, abs=1e-6)
+    assert temperature_c(relative_resistance(celsius)) == pytest.approx(celsius, abs=1e-9)
 
 
 def test_decode() -> None:
     """The datasheet's table: code 0x2190 of 400 ohm is 104.9 ohm, about 12.5 °C."""
-    assert decode(registers(0x2190), ACTIVE) * 400 == pytest.approx(104.88, abs=0.01)
+    assert decode(registers(0x2190), ACTIVE) == 0x2190 / 32768
 
 
 @pytest.mark.parametrize(
@@ -97,7 +136,19 @@ def test_a_reference_that_can_not_be_is_refused() -> None:
     """A PT1000 with a PT100's resistor is a configuration error, before anything is opened."""
     with pytest.raises(ValueError, match="it is about 4300 ohm"):
         Options(wires=2, element="PT1000")
-    assert SPEC.channels(Options(wires=2, reference_ohm=200.0))[0].high == pytest.approx(266.5, abs=0.5)
+    for wrong in (149.9, 1000.1):
+        with pytest.raises(ValueError, match="it is about 430 ohm"):
+            Options(wires=2, reference_ohm=wrong)
+    assert [Options(wires=2, reference_ohm=ohm).reference_ohm for ohm in (150.0, 1000.0)] == [150.0, 1000.0]
+
+
+@pytest.mark.parametrize(("reference_ohm", "high_c"), [(430.0, 850.0), (390.4812, 850.0), (200.0, 266.3486)])
+def test_the_channel_ends_where_the_reference_does(reference_ohm: float, high_c: float) -> None:
+    """The element's range, and no more than the resistance that the reference allows to see."""
+    (channel,) = SPEC.channels(Options(wires=2, reference_ohm=reference_ohm))
+    high = pytest.approx(high_c, abs=1e-3)
+    assert channel == Channel("temperature", "Cel", -200.0, channel.high, digits=2, max_per_s=20.0)
+    assert channel.high == high
 
 
 @pytest.mark.parametrize("celsius", [-195.0, -80.0, -18.5, 0.0, 4.0, 74.2, 250.0, 845.0])

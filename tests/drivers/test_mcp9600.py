@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.mcp9600 import COLD_HIGH_C, COLD_LOW_C, RANGES_C, Kind, check, decode
+from drivers.mcp9600 import COLD_HIGH_C, COLD_LOW_C, RANGES_C, SPEC, Kind, Mcp9600, Options, check, decode
+from gateway.core.driver import Channel
 from gateway.core.errors import DeviceTimeout, InvalidData, NotConnected, SensorFailure
 from tests.drivers.wire import Wire, values
 
@@ -25,6 +26,36 @@ WANTED = b"\x00\x00"
 def test_decode(data: bytes, expected: tuple[float, float]) -> None:
     """Sixteenths of a degree in two's complement."""
     assert decode(data) == expected
+
+
+def test_what_goes_over_the_wire() -> None:
+    """Settings looked at and written, two conversions, both junctions, identity and settings again; to the byte."""
+    steps: list[object] = []
+    held = {0x00: b"\x01\x90", 0x02: b"\x01\x80", 0x04: b"\x40", 0x05: b"\x00", 0x06: b"\x00", 0x20: b"\x41\x11"}
+
+    class Bus:
+        def transfer(self, address: int, write: bytes, read: int = 0) -> bytes:
+            steps.append((address, write, read))
+            if len(write) == 2 and write[0] != 0x04:
+                held[write[0]] = write[1:]
+            return held[write[0]][:read]
+
+    hot, cold = Mcp9600(Bus(), Options(0x62, "T"), steps.append).read()
+    assert (hot.value, cold.value) == (25.0, 24.0)
+    settings: list[object] = [(0x62, b"\x05", 1), (0x62, b"\x06", 1)]
+    update: list[object] = [(0x62, b"\x04\x00", 0), 0.05, (0x62, b"\x04", 1)]
+    junctions: list[object] = [(0x62, b"\x00", 2), (0x62, b"\x02", 2), (0x62, b"\x20", 2)]
+    written: list[object] = [(0x62, b"\x05\x20", 0), (0x62, b"\x06\x00", 0)]
+    assert steps == [*settings, *written, *update, *update, *junctions, *settings]
+
+
+def test_the_channels_are_what_the_type_can_measure() -> None:
+    """Hot junction: the thermocouple's range; cold junction: the part's; no checksum, so both have a fastest pace."""
+    for kind, (low, high) in RANGES_C.items():
+        assert SPEC.channels(Options(thermocouple=kind)) == (
+            Channel("temperature", "Cel", low, high, digits=2, max_per_s=100.0),
+            Channel("cold_junction", "Cel", -40.0, 125.0, digits=2, max_per_s=2.0),
+        )
 
 
 @given(st.binary(min_size=4, max_size=4))

@@ -60,12 +60,36 @@ def test_what_it_can_not_measure_is_refused(pair: tuple[float, float]) -> None:
         check(*pair)
 
 
+@pytest.mark.parametrize(
+    ("object_c", "ambient_c", "good"),
+    [
+        (20.0, -40.0, True),
+        (20.0, -40.02, False),
+        (20.0, 125.0, True),
+        (20.0, 125.02, False),
+        (-120.0, 20.0, True),
+        (-120.02, 20.0, False),
+        (430.0, 20.0, True),
+        (430.02, 20.0, False),
+    ],
+)
+def test_the_ends_of_what_it_can_measure(object_c: float, ambient_c: float, good: bool) -> None:
+    """The part's own range for its case; 50 °C more for a surface, which emissivity moves."""
+    if good:
+        assert check(object_c + 273.15, ambient_c + 273.15) == (object_c, ambient_c)
+        return
+    with pytest.raises(InvalidData, match="not what the part can measure"):
+        check(object_c + 273.15, ambient_c + 273.15)
+
+
 def test_emissivity() -> None:
     """A black surface is as it seems; a grey one is further from its surroundings than it seems."""
     assert through_emissivity(350.0, 300.0, 1.0) == pytest.approx(350.0)
     assert through_emissivity(300.0, 300.0, 0.5) == pytest.approx(300.0)
     assert through_emissivity(340.0, 300.0, 0.9) > 340.0
     assert through_emissivity(280.0, 300.0, 0.9) < 280.0
+    assert through_emissivity(340.0, 300.0, 0.9) ** 4 == pytest.approx((340.0**4 - 0.1 * 300.0**4) / 0.9)
+    assert through_emissivity(100.0, 300.0, 0.3) == 0.0  # a mirror of warm surroundings can't look that cold
 
 
 @pytest.mark.parametrize(

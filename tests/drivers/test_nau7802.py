@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.nau7802 import Options, decode, has, settings
+from drivers.nau7802 import Nau7802, Options, decode, has, settings
 from gateway.core.errors import DeviceTimeout, InvalidData, NotConnected, SensorFailure
 from gateway.core.quality import Reason
 from tests.drivers.wire import Wire, values
@@ -45,6 +45,58 @@ def test_settings() -> None:
     assert settings(Options(tare=0, counts_per_kg=1.0, capacity_kg=1.0, gain=1))[1] == 0x28
     with pytest.raises(ValueError, match="known weight"):
         Options(tare=0, counts_per_kg=0.0, capacity_kg=1.0)
+
+
+class Converter:
+    """Registers that keep what is written; a calibration takes a look, and a value is there at the second."""
+
+    def __init__(self, *counts: int) -> None:
+        self.steps: list[object] = []
+        self.counts = list(counts)
+        self._registers = dict.fromkeys(range(0x20), 0)
+        self._looks = 0
+
+    def transfer(self, address: int, write: bytes, read: int = 0) -> bytes:
+        self.steps.append((address, write, read))
+        register = write[0]
+        if len(write) == 2:
+            self._registers[register] = write[1] | (0x08 if register == 0x00 and write[1] & 0x02 else 0)
+        if register == 0x12 and read:
+            self._registers[0x00] &= ~0x20
+            return (self.counts.pop(0) if self._looks else 0).to_bytes(3, "big", signed=True)
+        if register == 0x00 and read and self._registers[0x00] & 0x10:
+            self._looks += 1
+            self._registers[0x00] |= 0x20 if self._looks % 2 == 0 else 0
+        answer = bytes(self._registers[register + place] for place in range(read))
+        if register == 0x02 and read == 1:
+            self._registers[0x02] &= ~0x04
+        return answer
+
+
+def test_what_goes_over_the_wire() -> None:
+    """To the bit: reset, power, 3.0 V and gain, speed, the two registers of the datasheet's advice, calibration, start."""
+    bus = Converter(1000, 0)
+    Nau7802(bus, Options(0, 100_000.0, 50.0, gain=64), bus.steps.append).read()
+
+    def to(register: int, value: int) -> tuple[int, bytes, int]:
+        return 0x2A, bytes((register, value)), 0
+
+    def look(register: int, length: int) -> tuple[int, bytes, int]:
+        return 0x2A, bytes((register,)), length
+
+    reset = [look(0x00, 3), to(0x00, 0x01), to(0x00, 0x02), 0.01, to(0x00, 0x86)]
+    analogue = [to(0x01, 0x2E), to(0x02, 0x00), to(0x15, 0x30), to(0x1C, 0x80), 0.6]
+    calibration = [to(0x02, 0x04), 0.02, look(0x02, 1), 0.02, look(0x02, 1), to(0x00, 0x96)]
+    conversion = [look(0x12, 3), 0.02, look(0x00, 3), 0.02, look(0x00, 3), look(0x12, 3)]
+    assert bus.steps == [*reset, *analogue, *calibration, *conversion]
+
+
+def test_still_within_is_in_grams() -> None:
+    """10 g apart is still, a count more is not: 100,000 counts are a kilogram."""
+    bus = Converter(1000, 0, 2000, 0, 3001, 0)
+    options = Options(0, 100_000.0, 50.0, still_readings=2, still_within_g=10.0)
+    scale = Nau7802(bus, options, bus.steps.append)
+    assert [values(scale.read())["stable"] for _ in range(3)] == [False, True, False]
 
 
 @pytest.mark.parametrize("kilograms", [-2.0, 0.0, 0.025, 12.5, 49.9])

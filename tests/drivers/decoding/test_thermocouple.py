@@ -36,6 +36,16 @@ def test_the_published_table(kind: Kind, celsius: float, volts: float) -> None:
     assert millivolts(kind, celsius) == pytest.approx(volts, abs=0.0006)
 
 
+@pytest.mark.parametrize(
+    ("kind", "volts", "celsius"), [("K", 54.886, 1372), ("J", 69.553, 1200), ("N", 47.513, 1300), ("T", 20.872, 400)]
+)
+def test_the_last_millivolt_belongs_to_the_curve(kind: Kind, volts: float, celsius: float) -> None:
+    """The end of each table is a temperature; a microvolt more is none."""
+    assert temperature_c(kind, volts) == pytest.approx(celsius, abs=0.05)
+    with pytest.raises(InvalidData):
+        temperature_c(kind, volts + 0.001)
+
+
 @given(st.sampled_from(KINDS), st.floats(0, 1))
 def test_both_sides_agree_everywhere(kind: Kind, share: float) -> None:
     """The inverse functions are within 0.06 °C of the reference functions over their whole range."""

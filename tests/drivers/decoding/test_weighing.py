@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.decoding.weighing import Settling, channels, count, mass_kg, refuse_saturated, samples
+from gateway.core.driver import Channel
 from gateway.core.errors import InvalidData
 from gateway.core.quality import Reason
 
@@ -31,6 +32,9 @@ def test_stillness_needs_enough_agreeing_weights() -> None:
     assert [settling.is_still(each) for each in (1.0, 1.005, 1.009, 1.012, 1.013)] == [False, False, True, True, True]
     assert [settling.is_still(each) for each in (2.0, 2.0, 2.0)] == [False, False, True]
     settling.forget()
+    assert [Settling(2, 0.25).is_still(each) for each in (1.0, 1.25)] == [False, False]  # each scale has its own
+    at_the_limit = Settling(2, 0.25)
+    assert [at_the_limit.is_still(each) for each in (1.0, 1.25, 0.99)] == [False, True, False]
     assert [settling.is_still(each) for each in (2.0, 2.0, 2.0)] == [False, False, True]
 
 
@@ -51,6 +55,7 @@ def test_counting(weight_kg: float, stable: bool, pieces: int, good: bool) -> No
     sample = count(weight_kg, stable, 25.0)
     assert (sample.channel, sample.value) == ("count", pieces)
     assert (sample.reason is Reason.GOOD) == good
+    assert count(40.25, True, 1000.0).reason is Reason.GOOD  # a quarter to the gram
     assert good or sample.reason is Reason.UNCERTAIN_SENSOR_NOT_ACCURATE
 
 
@@ -63,8 +68,8 @@ def test_what_is_certain_is_right(pieces: int, unit_weight_g: float, off: float)
 
 def test_channels_and_samples_go_together() -> None:
     """The count is there when a piece's weight is known."""
-    assert [each.name for each in channels(50.0, 0.0)] == ["weight", "stable"]
-    weight, stable, counted = channels(50.0, 25.0)
-    assert (weight.low, weight.high, stable.is_binary, counted.low, counted.high) == (-50.0, 50.0, True, 0, 2000)
+    weighed = Channel("weight", "kg", -50.0, 50.0, digits=4), Channel("stable")
+    assert channels(50.0, 0.0) == weighed
+    assert channels(50.0, 25.0) == (*weighed, Channel("count", "1", 0, 2000, digits=0))
     assert [each.channel for each in samples(1.0, True, 0.0)] == ["weight", "stable"]
     assert [each.channel for each in samples(1.0, True, 25.0)] == ["weight", "stable", "count"]
