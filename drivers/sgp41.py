@@ -27,7 +27,7 @@ class Options:
     """The air for which the part corrects its signals."""
 
     humidity_pct: float = option("the room's usual relative humidity in %", low=0, high=100, default=50.0)
-    temperature_cel: float = option("the room's usual temperature", unit="Cel", low=-45, high=130, default=25.0)
+    temperature_c: float = option("the room's usual temperature", unit="Cel", low=-45, high=130, default=25.0)
 
 
 class Sgp41:
@@ -41,7 +41,7 @@ class Sgp41:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bus = bus
-        self._air = round(options.humidity_pct / 100 * 65535), round((options.temperature_cel + 45) / 175 * 65535)
+        self._air = round(options.humidity_pct / 100 * 65535), round((options.temperature_c + 45) / 175 * 65535)
         self._sleep = sleep
         self._monotonic = monotonic
         self._began_s: float | None = None

@@ -22,16 +22,20 @@ class Claim:
 class Ruling:
     """The winner: the value, the slot that decides it, and the claim that filled it."""
 
-    value: bool
+    value: Value
     slot: int
     claim: Claim
 
 
 class PriorityArray:
-    """The claims on one output. Several holders may share a slot; `released` is the last claim that went."""
+    """The claims on one output. Several holders may share a slot; `released` is the last claim that went.
 
-    def __init__(self, safe: bool) -> None:
+    safe: its safe value; bool of a two-state output, 0.0 to 100.0 of an analog one, and so are all effects on it.
+    """
+
+    def __init__(self, safe: Value) -> None:
         self.safe = safe
+        self.off: Value = False if isinstance(safe, bool) else 0.0
         self.released: Claim | None = None
         self._slots: dict[int, dict[str, Claim]] = {}
 
@@ -57,32 +61,30 @@ class PriorityArray:
         return [ruling for ruling in found if ruling is not None]
 
     def _slot(self, slot: int, is_on: bool) -> Ruling | None:
-        """One slot's value: of several claims the safe value wins. inhibit_start is off until the output is on."""
+        """One slot's value: of several claims the one nearest to safe wins. inhibit_start is off until it is on."""
         wanted = [
-            Ruling(False if claim.effect == "inhibit_start" else bool(claim.effect), slot, claim)
+            Ruling(self.off if claim.effect == "inhibit_start" else claim.effect, slot, claim)
             for claim in self._slots[slot].values()
             if not (is_on and claim.effect == "inhibit_start")
         ]
-        return min(wanted, key=lambda ruling: ruling.value != self.safe, default=None)
+        return min(wanted, key=lambda ruling: abs(ruling.value - self.safe), default=None)
 
 
-def decide(array: PriorityArray, is_on: bool, min_on: Claim | None, min_off: Claim | None) -> Ruling:
-    """Who decides an output. min_on, min_off: slot 6's claim while a minimum time runs, else None.
+def decide(array: PriorityArray, is_on: bool, minimum: Ruling | None) -> Ruling:
+    """Who decides an output. is_on: more than 0 % counts as on. minimum: slot 6's ruling while a minimum time runs.
 
     Slot 6 is named only when it changes the outcome. Slots 1 to 5 overrule minimum-on; nothing overrules minimum-off.
     """
     rulings = array.rulings(is_on)
     winner = rulings[0] if rulings else _default(array)
-    if min_off is not None and winner.value:
-        return Ruling(False, Slot.MIN_ON_OFF, min_off)
+    if minimum is None or bool(winner.value) is is_on:
+        return winner
     overrules = Slot.RELINQUISH_DEFAULT < winner.slot < Slot.MIN_ON_OFF
-    if min_on is not None and not winner.value and not overrules:
-        return Ruling(True, Slot.MIN_ON_OFF, min_on)
-    return winner
+    return winner if is_on and overrules else minimum
 
 
 def _default(array: PriorityArray) -> Ruling:
-    word = "on" if array.safe else "off"
+    word = ("on" if array.safe else "off") if isinstance(array.safe, bool) else f"{array.safe:g} %"
     last = array.released
     if last is None:
         return Ruling(array.safe, Slot.RELINQUISH_DEFAULT, Claim(array.safe, f"no slot is filled: safe value {word}"))

@@ -53,7 +53,8 @@ def answer(outcome: Outcome, house: House, board: Board) -> Reply:
     """The reply, and its AUDIT event. A `set` that is overruled is told by whom."""
     command, message = outcome.command, outcome.message
     if outcome.ok and command.verb is Verb.SET:
-        overruling = house.outputs[command.target].overruling(bool(command.value))
+        output = house.outputs[command.target]
+        overruling = output.overruling(_value(output, command))
         message = f"{message}; {overruling}" if overruling else message
     asked: dict[str, Any] = {"value": command.value, "for_s": command.for_s, "reason": command.reason or None}
     fields = {name: _plain(value) for name, value in asked.items() if value is not None}
@@ -94,19 +95,28 @@ def _write(command: Command, output: OutputArbiter, board: Board) -> str:
     slot = WRITE_SLOT[command.role]
     if command.verb is Verb.RELEASE:
         return output.clear(board, slot, command.who)
-    value = command.value
-    if not isinstance(value, bool):
-        raise Refused(f"{output.name} is on or off: the value must be true or false, not {value!r}")
-    for_s = _duration(
-        command, f"say for how long {output.name} shall be {shown(value)}: for_s in seconds, at most 24 h"
-    )
+    value = _value(output, command)
+    words = shown(value, output.policy.unit)
+    for_s = _duration(command, f"say for how long {output.name} shall be {words}: for_s in seconds, at most 24 h")
     if not 0 < for_s <= SET_MAX_S:
         raise Refused(f"{output.name} can be set for more than 0 and at most {SET_MAX_S:g} s (24 h), not {for_s:g} s")
-    words = f"set {shown(value)} by {command.who} ({command.role.value}) for {for_s:g} s"
-    reason = f"{words}: {command.reason}" if command.reason else words
+    reason = f"set {words} by {command.who} ({command.role.value}) for {for_s:g} s"
+    reason = f"{reason}: {command.reason}" if command.reason else reason
     until_ns = board.now_ns + round(for_s * SECOND_NS)
     output.write(board, slot, Claim(value, reason, {}, until_ns, command.who))
-    return f"{output.name}: slot {slot} is {shown(value)} for {for_s:g} s"
+    return f"{output.name}: slot {slot} is {words} for {for_s:g} s"
+
+
+def _value(output: OutputArbiter, command: Command) -> Value:
+    """What the output is to be. Raises Refused for what it can't be."""
+    if command.value is None:
+        raise Refused(
+            f"say what {output.name} shall be: on, off{' or a level in percent' if output.policy.unit else ''}"
+        )
+    try:
+        return output.policy.value_of(command.value)
+    except ValueError as error:
+        raise Refused(str(error)) from error
 
 
 def _duration(command: Command, missing: str) -> float:

@@ -55,7 +55,7 @@ class Engine:
     """
 
     def __init__(self, rulebook: Rulebook, outputs: Sequence[OutputPolicy], language: str = "en") -> None:
-        units = {**rulebook.points, **{f"{policy.name}.on": "" for policy in outputs}}
+        units = {**rulebook.points, **{policy.point: policy.unit for policy in outputs}}
         alarms = (*rulebook.alarms, *_built_in(rulebook, outputs))
         arrays = {policy.name: PriorityArray(policy.safe) for policy in outputs}
         self._board = Board(units, arrays, [alarm.name for alarm in alarms])

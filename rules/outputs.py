@@ -6,11 +6,11 @@ from gateway.core.errors import Refused
 from gateway.core.event import EventClass
 from gateway.core.output import OutputPolicy, Slot
 from gateway.core.quality import Reason
-from gateway.core.reading import Reading
+from gateway.core.reading import Reading, Value
 from rules.arbitration import Claim, PriorityArray, Ruling, decide
 from rules.board import SECOND_NS, Board, Cause, shown
 from rules.definition import Alarm
-from rules.saved import DAY_NS, Saved, compact, duration_ns, earliest, flag, remaining, section, text
+from rules.saved import DAY_NS, Saved, compact, duration_ns, earliest, flag, level, remaining, section, text
 
 MANUAL_SLOTS = (int(Slot.MANUAL), int(Slot.REMOTE_MANUAL))
 ECHO_NS = SECOND_NS // 10
@@ -33,11 +33,11 @@ class OutputArbiter:
     def __init__(self, policy: OutputPolicy, array: PriorityArray) -> None:
         self.policy = policy
         self.name = policy.name
-        self.point = f"{policy.name}.on"
         self.value = policy.safe
         self._array = array
         self._ruling = Ruling(policy.safe, Slot.RELINQUISH_DEFAULT, Claim(policy.safe, "started: safe value"))
         self._since_ns: int | None = None  # of the value; None before the first step
+        self._switched_ns: int | None = None  # of on or off: what minimum and maximum times count from
         self._echo_ns = 0
         self._mismatch_since_ns: int | None = None
         self._mismatched = False
@@ -47,12 +47,16 @@ class OutputArbiter:
     def start(self, board: Board) -> None:
         """The first step: the output is at its safe value and minimum times begin, unless it succeeds a running one."""
         if self._since_ns is None:
-            self._since_ns = board.now_ns
+            self._since_ns = self._switched_ns = board.now_ns
         self._tell_point(board)
 
     def succeed(self, predecessor: "OutputArbiter", board: Board) -> None:
         """Go on where another configuration's arbiter of this output is: no edge, minimum times run on."""
-        self.value, self._since_ns = predecessor.value, predecessor._since_ns
+        try:
+            self.value = self.policy.value_of(predecessor.value)
+        except ValueError:  # it was analog and is two-state now
+            self.value = self.policy.value_of(predecessor.value > 0)
+        self._since_ns, self._switched_ns = predecessor._since_ns, predecessor._switched_ns
         self._ruling, self._mismatched = predecessor._ruling, predecessor._mismatched and bool(self.policy.read_back)
         if self._mismatched:
             cause = Cause("as before the new configuration", {})
@@ -74,19 +78,22 @@ class OutputArbiter:
 
     def _decide(self, now_ns: int) -> Ruling:
         ends_ns = self._minimum_ends_ns(now_ns)
+        is_on = bool(self.value)
         if ends_ns is None:
-            return decide(self._array, self.value, None, None)
+            return decide(self._array, is_on, None)
         limit_s = self.policy.min_on_s if self.value else self.policy.min_off_s
-        wanted = self._array.rulings(self.value)
+        wanted = self._array.rulings(is_on)
         asked = f"; overrules {wanted[0].claim.reason}" if wanted and wanted[0].value != self.value else ""
-        claim = Claim(self.value, f"minimum {shown(self.value)} time of {limit_s:g} s{asked}")
-        return decide(self._array, self.value, claim if self.value else None, None if self.value else claim)
+        claim = Claim(self.value, f"minimum {shown(is_on)} time of {limit_s:g} s{asked}")
+        return decide(self._array, is_on, Ruling(self.value, Slot.MIN_ON_OFF, claim))
 
     def _change(self, board: Board, ruling: Ruling) -> None:
         before = self.value
         if ruling.value != before:
             self.value, self._since_ns, self._mismatch_since_ns = ruling.value, board.now_ns, None
-        others = self._array.rulings(ruling.value)
+        if bool(ruling.value) is not bool(before):
+            self._switched_ns = board.now_ns
+        others = self._array.rulings(bool(ruling.value))
         data = {
             "value": ruling.value,
             "before": before,
@@ -95,20 +102,20 @@ class OutputArbiter:
             "inputs": ruling.claim.inputs,
             "overruled": {str(int(each.slot)): each.value for each in others if each.value != ruling.value},
         }
-        board.emit(EventClass.OUTPUT, self.name, shown(ruling.value), data)
+        board.emit(EventClass.OUTPUT, self.name, shown(ruling.value, self.policy.unit), data)
 
     def _minimum_ends_ns(self, now_ns: int) -> int | None:
         limit_s = self.policy.min_on_s if self.value else self.policy.min_off_s
-        if limit_s <= 0 or self._since_ns is None:
+        if limit_s <= 0 or self._switched_ns is None:
             return None
-        ends_ns = self._since_ns + round(limit_s * SECOND_NS)
+        ends_ns = self._switched_ns + round(limit_s * SECOND_NS)
         return ends_ns if now_ns < ends_ns else None
 
     def _maximum_ends_ns(self) -> int | None:
         limit_s = self.policy.max_on_s
-        if limit_s <= 0 or not self.value or self._since_ns is None or self._limited:
+        if limit_s <= 0 or not self.value or self._switched_ns is None or self._limited:
             return None
-        return self._since_ns + round(limit_s * SECOND_NS)
+        return self._switched_ns + round(limit_s * SECOND_NS)
 
     @property
     def _limited(self) -> bool:
@@ -118,14 +125,14 @@ class OutputArbiter:
         ends_ns = self._maximum_ends_ns()
         if ends_ns is not None and board.now_ns >= ends_ns:
             reason = f"on for its maximum of {self.policy.max_on_s:g} s; off until everything that asks for it lets go"
-            self._array.put(Slot.PERMISSIVE, _MAX_ON, Claim(False, reason))
+            self._array.put(Slot.PERMISSIVE, _MAX_ON, Claim(self.policy.off, reason))
             board.edge = True
 
     def _release_limit(self, board: Board) -> None:
         """Maximum-on ends when the output has been off and none of the slots below it asks for on any more."""
         if not self._limited or self.value:
             return
-        if any(each.value for each in self._array.rulings(self.value) if each.slot > Slot.PERMISSIVE):
+        if any(each.value for each in self._array.rulings(is_on=False) if each.slot > Slot.PERMISSIVE):
             return
         board.release(self.name, Slot.PERMISSIVE, _MAX_ON, Cause("nothing asks for on any more", {}))
         board.edge = True
@@ -144,7 +151,7 @@ class OutputArbiter:
         return min(ends, default=None)
 
     def _echo(self, board: Board) -> int | None:
-        if board.values.get(self.point) is self.value:
+        if board.values.get(self.policy.point) == self.value:
             return None
         if board.now_ns < self._echo_ns:
             return self._echo_ns
@@ -153,11 +160,11 @@ class OutputArbiter:
         return None
 
     def _tell_point(self, board: Board) -> None:
-        board.learn((Reading(self.point, self.value, Reason.GOOD, board.now_ns),))
+        board.learn((Reading(self.policy.point, self.value, Reason.GOOD, board.now_ns),))
 
     def _read_back(self, board: Board) -> int | None:
         seen = board.values.get(self.policy.read_back) if self.policy.read_back else None
-        if seen is None or bool(seen) == self.value:
+        if seen is None or bool(seen) == bool(self.value):
             self._mismatch_since_ns = None
             if seen is not None and self._mismatched:
                 self._set_mismatch(board, False)
@@ -198,11 +205,12 @@ class OutputArbiter:
         board.edge = True
         return f"{self.name}: slot {slot} is released"
 
-    def overruling(self, value: bool) -> str:
+    def overruling(self, value: Value) -> str:
         """Why a claim of `value` has no effect now, "" when it has."""
         if self.value == value:
             return ""
-        return f"slot {int(self._ruling.slot)} keeps it {shown(self.value)} now: {self._ruling.claim.reason}"
+        now = shown(self.value, self.policy.unit)
+        return f"slot {int(self._ruling.slot)} keeps it {now} now: {self._ruling.claim.reason}"
 
     def _publish(self) -> None:
         ruling = self._ruling
@@ -213,7 +221,7 @@ class OutputArbiter:
             "slot_name": Slot(ruling.slot).name.lower(),
             "reason": ruling.claim.reason,
             "since_ns": self._since_ns or 0,
-            "slots": {str(int(each.slot)): each.value for each in self._array.rulings(self.value)},
+            "slots": {str(int(each.slot)): each.value for each in self._array.rulings(bool(self.value))},
         }
 
     def save(self, now_ns: int) -> Saved:
@@ -235,8 +243,10 @@ class OutputArbiter:
             if name not in map(str, MANUAL_SLOTS) or left_ns is None or "value" not in entry:
                 raise ValueError(f"manual slot {name} is not one of {MANUAL_SLOTS} with a value and a rest")
             until_ns, words = now_ns + left_ns, text(entry, "reason")
-            claims[int(name)] = Claim(flag(entry, "value"), words, until_ns=until_ns, who=text(entry, "who"))
+            value = self.policy.value_of(level(entry, "value"))
+            claims[int(name)] = Claim(value, words, until_ns=until_ns, who=text(entry, "who"))
         for slot, claim in claims.items():
             self._array.put(slot, _MANUAL, claim)
         if limited:
-            self._array.put(Slot.PERMISSIVE, _MAX_ON, Claim(False, "maximum on time was used up before the restart"))
+            used_up = "maximum on time was used up before the restart"
+            self._array.put(Slot.PERMISSIVE, _MAX_ON, Claim(self.policy.off, used_up))

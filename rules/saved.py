@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.core.reading import Value
 from rules.board import SECOND_NS
 
 Saved = dict[str, Any]
@@ -14,6 +15,14 @@ def flag(data: Saved, key: str) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"{key} is {value!r}, not true or false")
     return value
+
+
+def level(data: Saved, key: str) -> Value:
+    """An output's value. Raises ValueError."""
+    value = data.get(key)
+    if isinstance(value, bool | float | int):
+        return value
+    raise ValueError(f"{key} is {value!r}, not true, false or a number")
 
 
 def text(data: Saved, key: str) -> str:

@@ -5,7 +5,7 @@ import argparse
 from gateway.cli.terminal import ask
 from gateway.cli.terminal.messages import Words, site_words
 from gateway.cli.terminal.table import Cell, print_table
-from gateway.cli.terminal.words import age_s, duration, shown
+from gateway.cli.terminal.words import age_s, duration, output_value
 
 HELP = "show outputs with the slot that holds them and why"
 
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         [
             (
                 row["output"],
-                shown(row["value"], "", words),
+                output_value(row["value"], words),
                 _line(row["value"], row["driven"], words),
                 slot(row),
                 duration(age_s(row["since"])),
@@ -51,4 +51,4 @@ def _line(value: object, driven: object, words: Words) -> Cell:
     """The level on the line; it must be what was decided."""
     if driven is None:
         return Cell(words("unknown"), "warn")
-    return Cell(shown(driven, "", words), "" if driven == value else "bad")
+    return Cell(output_value(driven, words), "" if driven == value else "bad")

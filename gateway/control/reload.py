@@ -9,7 +9,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from gateway.control.guard import OutputGuard
+from gateway.control.guards import OutputGuards
 from gateway.control.health import HealthBoard
 from gateway.control.loop import Loop, Swap
 from gateway.control.poller import Poller
@@ -29,7 +29,7 @@ class Plant:
     """The parts that follow a configuration."""
 
     loop: Loop
-    guard: OutputGuard
+    guard: OutputGuards
     poller: Poller
     health: HealthBoard
 
@@ -76,7 +76,7 @@ class Reloader:
             raise
         self._home.adopt(configuration)
         self._plant.health.know(configuration.rulebook.points)
-        if not self._plant.guard.configure(configuration.outputs):
+        if not self._plant.guard.configure(configuration.outputs, configuration.buses):
             _log.error("the output guard is slow to take the new outputs over")
         self._plant.poller.apply(configuration)
 
@@ -116,7 +116,8 @@ def interlock_inputs(configuration: Configuration) -> frozenset[str]:
         for channel in device.channels
         if device.process == "control"
     }
-    points = {**configuration.rulebook.points, **{f"{each.name}.on": "" for each in configuration.outputs}}
+    policies = [output.policy for output in configuration.outputs]
+    points = {**configuration.rulebook.points, **{policy.point: policy.unit for policy in policies}}
     conditions = [compile_expression(each.condition, points) for each in configuration.rulebook.interlocks]
     return frozenset(point for condition in conditions for point in condition.inputs if point in ours)
 

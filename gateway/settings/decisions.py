@@ -1,10 +1,11 @@
 """The `interlocks`, `alarms` and `rules` of a site: their conditions compile, and what they act on is there."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 
-from gateway.core.output import Slot
+from gateway.core.output import OutputPolicy, Slot
+from gateway.core.reading import Value
 from gateway.settings.problems import Place, Problems, shown
 from gateway.settings.structure import Entry
 from gateway.settings.tree import Mapping, Node, Scalar
@@ -24,7 +25,7 @@ class _Claimed:
     """The rule that sets an output in a slot, and to what."""
 
     rule: str
-    value: bool
+    value: Value
     place: Place
 
 
@@ -55,12 +56,11 @@ class Judge:
         if slot is Slot.ESTOP and condition is not None:
             self._only_wired_inputs(entry, kind, condition)
         bad_input = self._bad_input(entry, data.on_bad_input, ("trip", "hold"))
-        self._check_outputs(entry.at("outputs"), entry.node.items["outputs"], data.outputs)
+        effects = self._effects(entry.at("outputs"), entry.node.items["outputs"], data.outputs)
         if not data.outputs:
             self._problems.add(entry.at("outputs"), f"interlock {entry.name!r} forces nothing", "name its outputs")
         if len(self._problems) > before or bad_input is None:
             return None
-        effects: dict[str, Effect] = dict(data.outputs)
         bypass_max_s = 0.0 if data.bypass_max_s == "forbidden" else data.bypass_max_s
         text = data.trip or data.permissive
         return Interlock(
@@ -158,29 +158,43 @@ class Judge:
                 what = f"priority estop with {point!r}, which is no wired input"
                 self._problems.add(entry.at(key), what, "use a contact, or priority life_safety")
 
-    def _check_outputs(self, place: Place, node: Node, outputs: Iterable[str]) -> None:
-        outs = self._wiring.outputs
-        for name in outputs:
-            if name not in outs and name not in self._wiring.broken:
-                where = node.at(name) if isinstance(node, Mapping) else place
+    def _effects(self, place: Place, node: Node, wanted: MappingOf[str, Effect]) -> dict[str, Effect]:
+        """The outputs' own values for what is written, such as 100 % of an analog one for on."""
+        outs, effects = self._wiring.outputs, dict[str, Effect]()
+        for name, effect in wanted.items():
+            where = node.at(name) if isinstance(node, Mapping) else place
+            if name in outs:
+                effects[name] = self._effect(where, outs[name].policy, effect)
+            elif name not in self._wiring.broken:
                 self._problems.unknown(where, "output", name, outs)
+        return effects
+
+    def _effect(self, place: Place, policy: OutputPolicy, effect: Effect) -> Effect:
+        if isinstance(effect, str):
+            return effect
+        try:
+            return policy.value_of(effect)
+        except ValueError as error:
+            what, _, cure = str(error).partition(": ")
+            self._problems.add(place, what, cure)
+            return policy.off
 
     def _actions(self, entry: Entry[RuleEntry], then: ThenEntry, slot: Slot) -> tuple[Action, ...]:
         node = entry.node.items["then"]
         assert isinstance(node, Mapping)  # ThenEntry is built from mappings only
-        if then.set:
-            self._check_outputs(node.at("set"), node.items["set"], then.set)
-        for output, value in then.set.items():
+        wanted = self._effects(node.at("set"), node.items["set"], then.set) if then.set else {}
+        values = {output: value for output, value in wanted.items() if not isinstance(value, str)}
+        for output, value in values.items():
             self._check_conflict(_Claimed(entry.name, value, node.at("set")), output, slot)
         raised = (then.alarms,) if isinstance(then.alarms, str) else then.alarms
         raised = tuple(name for name in raised if name)
         for name in raised:
             if name not in self._alarms:
                 self._problems.unknown(node.at("raise"), "alarm", name, self._alarms)
-        actions: list[Action] = [SetOutput(output, value) for output, value in then.set.items()]
+        actions: list[Action] = [SetOutput(output, value) for output, value in values.items()]
         actions += [RaiseAlarm(name) for name in raised]
         actions += [Log(then.log)] if then.log else []
-        if not actions:
+        if not actions and not then.set:
             cure = "add set: {output: on}, raise: alarm or log: text"
             self._problems.add(entry.at("then"), f"rule {entry.name!r} does nothing", cure)
         return tuple(actions)

@@ -14,7 +14,7 @@ _HEX = "0x{:02x}"
 _WRITTEN = {GPIO: "GPIO{}", "By": "{} B"}
 _LINE = re.compile(r"GPIO([0-9]{1,2})")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)")
-_QUANTITY_EXAMPLES = {"s": "5 s", "Cel": "-0.2 Cel", "V": "0.5 V"}
+_QUANTITY_EXAMPLES = {"s": "5 s", "%": "40 %", "Cel": "-0.2 Cel", "V": "0.5 V"}
 
 
 class Unfit(ValueError):

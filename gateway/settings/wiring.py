@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from gateway.core.driver import Channel, Spec
 from gateway.core.errors import WrongOption
@@ -79,7 +79,7 @@ class Wiring:
         points = {
             f"{each.name}.{channel.name}": channel.unit for each in self.devices.values() for channel in each.channels
         }
-        return points | {f"{name}.on": "" for name in self.outputs}
+        return points | {each.policy.point: each.policy.unit for each in self.outputs.values()}
 
     def mentions_broken(self, text: str) -> bool:
         """Whether a condition speaks of something whose own fault must be cured first."""
@@ -147,7 +147,7 @@ class Wirer:
     def finish(self) -> Wiring:
         """What is wired, after the checks that need all of it."""
         points = self.wiring.points()
-        own = {f"{name}.on" for name in self.wiring.outputs}
+        own = {each.policy.point for each in self.wiring.outputs.values()}
         proofs = [point for point, unit in points.items() if unit == "" and point not in own]
         for entry in self._read_backs:
             wanted = entry.data.read_back
@@ -342,19 +342,36 @@ class Wirer:
                 part.at("max_on"), "'max_on' is shorter than 'min_on'", "lengthen it, or shorten 'min_on'"
             )
             return None
+        policy = self._policy(part)
+        if policy is None:
+            return None
         if data.read_back:
             self._read_backs.append(part)
+        return Output(part.name, part.spec.name, part.bus.name, part.options, policy, part.data.mux)
+
+    def _policy(self, part: "_Part[OutputEntry]") -> OutputPolicy | None:
+        data = part.data
+        unit: Literal["", "%"] = "%" if part.channels[0].unit == "%" else ""
+        if unit and data.read_back:
+            what = f"{part.name!r} goes from 0 to 100 %, which no two-state point can prove"
+            self._problems.add(part.at("read_back"), what, "remove 'read_back'")
+            return None
         policy = OutputPolicy(
             name=part.name,
-            safe=data.safe,
             lease_s=data.lease_s,
             min_on_s=data.min_on_s,
             min_off_s=data.min_off_s,
             max_on_s=data.max_on_s,
             read_back=data.read_back,
             read_back_s=data.read_back_s,
+            unit=unit,
         )
-        return Output(part.name, part.spec.name, part.bus.name, part.options, policy, part.data.mux)
+        try:
+            return dataclasses.replace(policy, safe=policy.value_of(data.safe))
+        except ValueError as error:
+            what, _, cure = str(error).partition(": ")
+            self._problems.add(part.at("safe"), what, cure)
+            return None
 
 
 def _place_of(node: Mapping, path: tuple[str, ...]) -> Place | None:

@@ -63,7 +63,10 @@ class OutputEntry:
     driver: str = word("the part's driver (list: gateway drivers)")
     bus: str = word("the bus it is wired to; may be left out when there is one of the kind", default="")
     mux: Mux | None = word("i2c: the TCA9548A it is behind, {address: 0x70, channel: 3}", default=None)
-    safe: bool = word("the state it has when nobody asks for another: off or on", default=False)
+    safe: bool | float = word(
+        "what it is when nobody asks for anything: off, on, or 30 % of an analog one", unit="%", low=0, high=100,
+        default=False,
+    )  # fmt: skip
     lease_s: float = word("how long a decision holds without being refreshed", unit="s", low=1, high=3600, default=3.0)
     min_on_s: float = word("shortest time on", unit="s", low=0, high=_DAY_S, default=0.0)
     min_off_s: float = word("shortest time off", unit="s", low=0, high=_DAY_S, default=0.0)
@@ -78,7 +81,9 @@ class OutputEntry:
 class InterlockEntry:
     """Forces outputs while its cause stands: `trip` when it is true, `permissive` when it is missing."""
 
-    outputs: dict[str, bool | Literal["inhibit_start"]] = word("what it forces: {output: off | on | inhibit_start}")
+    outputs: dict[str, bool | float | Literal["inhibit_start"]] = word(
+        "what it forces: {output: off | on | 40 % | inhibit_start}", unit="%", low=0, high=100
+    )
     on_bad_input: str = word("what a bad input does: trip or hold(30 s)", pattern=_BAD_INPUT)
     trip: str = word("acts while this is true", default="")
     permissive: str = word("acts while this is false", default="")
@@ -112,7 +117,9 @@ class AlarmEntry:
 class ThenEntry:
     """What a rule does while it is active."""
 
-    set: dict[str, bool] = word("outputs to hold: {output: on | off}", default_factory=dict)
+    set: dict[str, bool | float] = word(
+        "outputs to hold: {output: on | off | 40 %}", unit="%", low=0, high=100, default_factory=dict
+    )
     alarms: str | tuple[str, ...] = word("alarm or [alarms] to raise", name="raise", default="")
     log: str = word("text to record", default="")
 

@@ -13,6 +13,7 @@ import yaml
 from drivers import pages, registry
 from gateway.core.driver import Spec
 from gateway.core.units import UNITS
+from gateway.settings.keys import keys_of
 
 SPECS = [registry.load(name) for name in registry.known()]
 each = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
@@ -103,7 +104,10 @@ def test_options_say_what_they_are(spec: Spec) -> None:
     for field in dataclasses.fields(spec.options):
         assert field.metadata["help"]
         unit = field.metadata["unit"]
-        assert not unit or (unit in UNITS and field.name.endswith("_" + unit.lower()))
+        assert not unit or unit in UNITS
+    assert [key.name for key in keys_of(spec.options)] == [
+        pages.yaml_key(each) for each in dataclasses.fields(spec.options)
+    ]
 
 
 @each
@@ -131,8 +135,10 @@ def test_drivers_import_no_hardware_library() -> None:
         assert modules - own <= {
             "collections",
             "collections.abc",
+            "contextlib",
             "dataclasses",
             "datetime",
+            "drivers.decoding",
             "enum",
             "itertools",
             "math",

@@ -155,7 +155,7 @@ def test_sgp41_conditions_while_the_next_poll_still_comes_in_time(
     """Conditioning ends before 9.6 s: a poll whose next one would come then measures; the indices are 0 till then."""
     bus = Script(*(sensirion_words(*[30000] * (1 if each else 2)) for each in conditioned))
     clock = iter(polls_s)
-    options = Sgp41Options(humidity_pct=80.0, temperature_cel=130.0)
+    options = Sgp41Options(humidity_pct=80.0, temperature_c=130.0)
     sensor = Sgp41(bus, options, bus.steps.append, lambda: next(clock))
     nothing_yet = [Sample(name, 0.0, Reason.UNCERTAIN_SENSOR_NOT_ACCURATE) for name in ("voc_index", "nox_index")]
     expected: list[Step] = []

@@ -85,7 +85,7 @@ def test_the_nox_pixel_is_conditioned_and_not_too_long(wire: Wire) -> None:
 
 def test_it_is_told_the_rooms_air(wire: Wire) -> None:
     """Humidity and temperature of the options reach the part as ticks, in conditioning and in measurement."""
-    wire.place("sgp41", humidity_pct=80.0, temperature_cel=35.0)
+    wire.place("sgp41", humidity_pct=80.0, temperature_c=35.0)
     part = wire.machine.bus("i2c", NODE).part(0x59)
     sensor = Polled(wire)
     for _ in range(12):

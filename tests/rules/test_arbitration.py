@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.core.event import EventClass
 from gateway.core.output import OutputPolicy, Slot
 from gateway.core.role import WRITE_SLOT, Verb
-from rules.arbitration import Claim, PriorityArray, decide
+from rules.arbitration import Claim, PriorityArray, Ruling, decide
 from rules.definition import BadInput, Interlock, Rule, SetOutput
 from tests.rules.stage import BAD, Stage, cloud, installer, operator, stage
 
@@ -49,12 +49,13 @@ def test_lowest_filled_slot_wins(
     array = PriorityArray(safe)
     for slot, value in wanted.items():
         array.put(slot, "someone", Claim(value, f"slot {slot}"))
-    min_on = Claim(True, "minimum on") if hold_on and is_on else None
-    min_off = Claim(False, "minimum off") if hold_off and not is_on else None
-    ruling = decide(array, is_on, min_on, min_off)
+    min_on = hold_on and is_on
+    min_off = hold_off and not is_on
+    minimum = Ruling(is_on, Slot.MIN_ON_OFF, Claim(is_on, "minimum")) if min_on or min_off else None
+    ruling = decide(array, is_on, minimum)
     filled = dict(wanted)
     if min_on or min_off:
-        filled[6] = min_on is not None
+        filled[6] = min_on
     expected = filled[min(filled)] if filled else safe
     if min_off:
         expected = False
@@ -70,7 +71,7 @@ def test_in_one_slot_the_safe_value_wins(values: list[bool], safe: bool) -> None
     array = PriorityArray(safe)
     for index, value in enumerate(values):
         array.put(13, f"rule {index}", Claim(value, ""))
-    assert decide(array, not safe, None, None).value is (safe if safe in values else not safe)
+    assert decide(array, not safe, None).value is (safe if safe in values else not safe)
 
 
 def test_relinquish_default() -> None:
@@ -142,8 +143,8 @@ def test_manual_expires() -> None:
     assert "for_s" in site.ask(1, operator(Verb.SET, "fan", True)).message
     for for_s in (0.0, -1.0, 86401.0, float("nan"), float("inf")):
         assert not site.ask(1, operator(Verb.SET, "fan", True, for_s)).ok
-    assert "true or false" in site.ask(1, operator(Verb.SET, "fan", 0.5, 60)).message
-    assert "true or false" in site.ask(1, operator(Verb.SET, "fan", None, 60)).message
+    assert "say on or off" in site.ask(1, operator(Verb.SET, "fan", 0.5, 60)).message
+    assert "say what fan shall be" in site.ask(1, operator(Verb.SET, "fan", None, 60)).message
     assert "did you mean 'fan'?" in site.ask(1, operator(Verb.SET, "fann", True, 60)).message
     assert site.ask(20, operator(Verb.SET, "fan", True, 60)).ok
     assert site.decisions.drive["fan"] is True

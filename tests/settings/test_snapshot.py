@@ -89,7 +89,7 @@ def rehashed(tree: dict[str, Any]) -> bytes:
         (("buses", 0, "baud"), "9600"),
         (("devices", 0, "every_s"), None),
         (("devices", 0, "process"), "cloud"),
-        (("outputs", 0, "policy", "safe"), 0),
+        (("outputs", 0, "policy", "safe"), "off"),
         (("rulebook", "interlocks", 0, "slot"), "TOP"),
         (("rulebook", "interlocks", 0, "outputs", "gas_valve"), "open"),
         (("rulebook", "rules", 0, "then", 0), {"output": "x"}),

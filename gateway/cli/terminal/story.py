@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.cli.terminal.messages import Words
-from gateway.cli.terminal.words import duration, shown
+from gateway.cli.terminal.words import duration, output_value, shown
 from gateway.core.output import Slot
 
 Event = Mapping[str, Any]
@@ -72,7 +72,7 @@ def _items(data: Event, key: str) -> list[tuple[str, Any]]:
 
 
 def _onoff(value: object) -> str:
-    return shown(value, "", _ENGLISH)
+    return output_value(value, _ENGLISH)
 
 
 def _slot(number: object) -> str:

@@ -26,6 +26,11 @@ def shown(value: Any, unit: str, words: Words) -> str:
     return f"{text} {_SYMBOLS.get(unit, unit)}" if unit not in ("", "1") else text
 
 
+def output_value(value: object, words: Words) -> str:
+    """An output's value: on, off, or its level in percent."""
+    return shown(value, "%" if isinstance(value, float) else "", words)
+
+
 def point_value(row: Mapping[str, Any], words: Words) -> str:
     """A point's value: an output is on or off, any other two-state point (a door that is open) is yes or no."""
     if isinstance(row["value"], bool) and not str(row["point"]).endswith(".on"):
