@@ -36,9 +36,9 @@ SPEC = Spec(
     claims=lambda options: (f"line GPIO{options.line}",),
     sample="walkin_door: {driver: contact, bus: header, line: GPIO6, pull: up, active: high, channel: open}",
     datasheet="Raspberry Pi documentation, GPIO pads control",
-    wiring="One side of the switch to the GPIO line, the other to ground (`pull: up`) or to 3.3 V (`pull: down`). The Pi's "
-    "own pull of some 50 kohm does for wires of a few metres; along motors and contactors use screened cable, 1 kohm to "
-    "3.3 V and `pull: none`. Never more than 3.3 V on a line: an opto-coupler for anything else.",
+    wiring="One side of the switch to the GPIO line, the other to ground (`pull: up`) or to 3.3 V (`pull: down`). The "
+    "Pi's own pull of some 50 kohm does for wires of a few metres; along motors and contactors use screened cable, "
+    "1 kohm to 3.3 V and `pull: none`. Never more than 3.3 V on a line: an opto-coupler for anything else.",
     conversion="The kernel reports a change when it has lasted for `debounce`.",
     faults="A cut wire reads as the level of the pull resistor: wire it so that this is the dangerous meaning "
     "(normally closed to ground, pull up, active high). A short circuit can't be told from a closed switch.",
