@@ -16,7 +16,7 @@ from drivers.buses import open_bus
 from gateway.control import durable, realtime, views
 from gateway.control.commands import Commands, Simulate
 from gateway.control.durable import StateKeeper
-from gateway.control.guard import OutputGuard
+from gateway.control.guards import OutputGuards
 from gateway.control.handler import ControlHandler, Intake
 from gateway.control.health import HealthBoard
 from gateway.control.loop import Happened, Loop, Stop
@@ -102,7 +102,7 @@ class Process:
         self._side = SideThread()
         self._wires = Wires(functools.partial(_open, root or "/"))
         self._wires.configure(configuration.buses)
-        self._guard = OutputGuard(self._wires.output, self._tell, clock)
+        self._guard = OutputGuards(self._wires.output, self._tell, clock)
         engine = build_engine(configuration)
         self._beginning = self._restore(engine)
         lease_s = shortest_lease_s(configuration)
@@ -116,7 +116,8 @@ class Process:
         self._reloader = Reloader(load, plant, self, paths.safe_state_list)
         self._server = Server(paths.control_sock, self._handler(root), configuration.access)
         self._ring.wake = self._server.wake
-        self._overseer = Overseer(clock, [self._poller.check, self._health.check, self._keeper.check, self._settle])
+        checks = [self._poller.check, self._guard.check, self._health.check, self._keeper.check, self._settle]
+        self._overseer = Overseer(clock, checks)
         self._watch()
         self._freeze_ns = clock.now_ns() + SETTLED_NS
 
@@ -165,7 +166,7 @@ class Process:
 
     def _start(self) -> None:
         write_safe_list(self._paths.safe_state_list, self.configuration)
-        if not self._guard.start(self.configuration.outputs):
+        if not self._guard.start(self.configuration.outputs, self.configuration.buses):
             _log.error("the output guard has not claimed its lines yet and goes on trying")
         self._ring.start()
         self._keeper.start(self._loop.engine.state())
@@ -222,7 +223,7 @@ class Process:
 
     def driven(self) -> dict[str, Value | None]:
         """The level on each output's line; None when it could not be driven."""
-        return dict(self._guard.driven)
+        return self._guard.driven
 
     def condition(self) -> dict[str, Any]:
         """The inner health, for the query `health`."""

@@ -1,5 +1,5 @@
-"""The output guard: the only thread that touches output lines. It drives what the loop last said, for as long as a
-lease holds, and the safe level otherwise.
+"""The output guard: the only thread that touches the outputs of its bus. It drives what the loop last said, for as
+long as a lease holds, and the safe level otherwise.
 """
 
 import logging
@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
+from types import MappingProxyType
 
 from gateway.core.clock import Clock
 from gateway.core.driver import OutputHandle
@@ -19,13 +20,13 @@ from gateway.settings.model import Output
 BEAT_S = 0.5
 """The longest the guard sleeps, so that its beat stays fresh."""
 SILENT_NS = 2_000_000_000
-"""A guard without a beat for this long counts as dead: the watchdog is not fed."""
+"""A guard of GPIO lines without a beat for this long counts as dead: the watchdog is not fed."""
 RETRY_NS = 250_000_000
 """The pause after a line that could not be claimed or driven."""
 CLOSE_PCT = 0.5
 """How far the read-back of a percentage may be from what was driven."""
 _STUMBLE_S = 0.05
-_YIELD_S = 0.00005
+YIELD_S = 0.00005
 
 Claim = Callable[[Output], OutputHandle]
 Service = Callable[[int], int]
@@ -38,6 +39,14 @@ class _Order:
 
     targets: Mapping[str, Value] = field(default_factory=dict)
     given_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the guard is to own, and until when what is new here rests."""
+
+    outputs: tuple[Output, ...]
+    rests: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -59,20 +68,22 @@ class _Line:
 
 
 class OutputGuard:
-    """Owns the lines of every output. `claim` claims one at its safe level; `tell` takes an Event and only enqueues.
+    """Owns the outputs of one bus. `claim` claims one at its safe level; `tell` takes an Event and only enqueues.
 
     Every level is safe when the guard starts, when it stops, and whenever the loop has been silent for the output's
-    lease. Nothing here waits for the loop, and the loop never waits for anything here.
+    lease. Nothing here waits for the loop, and the loop never waits for anything here. silent_ns: how long one line may
+    keep the guard before it counts as hanging.
     """
 
-    def __init__(self, claim: Claim, tell: Callable[[Event], None], clock: Clock) -> None:
+    def __init__(self, claim: Claim, tell: Callable[[Event], None], clock: Clock, silent_ns: int = SILENT_NS) -> None:
         self._claim = claim
         self._tell = tell
         self._clock = clock
         self._order = _Order()
         self._lines: dict[str, _Line] = {}
-        self._wake: SimpleQueue[Sequence[Output] | None] = SimpleQueue()
-        self._configured = threading.Event()
+        self._silent_ns = silent_ns
+        self._wake: SimpleQueue[_Asked | None] = SimpleQueue()
+        self._settled = threading.Event()
         self._stopping = False
         self._ended_safe = False
         self._beat_ns = clock.now_ns()
@@ -81,24 +92,45 @@ class OutputGuard:
 
     def start(self, outputs: Sequence[Output], timeout_s: float = 2.0) -> bool:
         """Claim every output at its safe level; False when that is not done within the time (it goes on trying)."""
-        self._thread.start()
-        return self.configure(outputs, timeout_s)
+        self.begin()
+        self.adopt(outputs)
+        return self.settled(timeout_s)
 
-    def configure(self, outputs: Sequence[Output], timeout_s: float = 2.0) -> bool:
-        """Own exactly these outputs. Lines wired as before are not touched, removed ones are driven safe and closed."""
-        self._configured.clear()
-        self._wake.put(tuple(outputs))
-        return self._configured.wait(timeout_s)
+    def begin(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def adopt(self, outputs: Sequence[Output], rests: Mapping[str, int] | None = None) -> None:
+        """Own exactly these outputs. Lines wired as before are not touched, removed ones are driven safe and closed.
+
+        rests: until when (CLOCK_BOOTTIME ns) an output that is new here must not be energised. Returns at once.
+        """
+        self._settled.clear()
+        self._wake.put(_Asked(tuple(outputs), rests or {}))
+
+    def settled(self, timeout_s: float) -> bool:
+        """Wait until what `adopt` asked has been done once; False when that takes longer."""
+        return self._settled.wait(timeout_s)
+
+    def rest_until_ns(self, output: Output, now_ns: int) -> int:
+        """Until when an output of this guard must rest after it is released now, as its new policy says."""
+        line = self._lines.get(output.name)
+        return 0 if line is None else self._rest_until_ns(line, output.policy, now_ns)
 
     def refresh(self, targets: Mapping[str, Value], now_ns: int) -> None:
         """The loop's word on every output; renews every lease. Costs the caller 0.1 ms when a target changed."""
+        if self.order(targets, now_ns):
+            # Lets the guard have the interpreter before the loop goes on to wake the ring, the keeper and the server,
+            # which would all stand in its way: the guard begins to drive after 0.05 ms (measured), without this 0.35.
+            time.sleep(YIELD_S)
+
+    def order(self, targets: Mapping[str, Value], now_ns: int) -> bool:
+        """As `refresh` but without letting the guard go first; whether a target changed."""
         changed = targets != self._order.targets
         self._order = _Order(targets, now_ns)
         if changed:
             self._wake.put(None)
-            # Lets the guard have the interpreter before the loop goes on to wake the ring, the keeper and the server,
-            # which would all stand in its way: the guard begins to drive after 0.05 ms (measured), without this 0.35.
-            time.sleep(_YIELD_S)
+        return changed
 
     def stop(self, timeout_s: float = 2.0) -> bool:
         """Drive every output safe and close the lines; False when that did not happen in time."""
@@ -108,8 +140,8 @@ class OutputGuard:
         return not self._thread.is_alive() and self._ended_safe
 
     def alive(self) -> bool:
-        """Whether the thread runs and has turned within the last 2 s."""
-        return self._thread.is_alive() and self._clock.now_ns() - self._beat_ns < SILENT_NS
+        """Whether the thread runs and does not hang in a line."""
+        return self._thread.is_alive() and self._clock.now_ns() - self._beat_ns < self._silent_ns
 
     @property
     def ok(self) -> bool:
@@ -139,7 +171,7 @@ class OutputGuard:
         except Empty:
             return
         if asked is not None:
-            self._adopt(asked)
+            self._adopt(asked.outputs, asked.rests)
 
     def _rest_s(self) -> float:
         """Until the next lease runs out, a failed line may be tried again or a handle wants to be called."""
@@ -155,14 +187,16 @@ class OutputGuard:
                 due_ns = min(due_ns, self._lease_end_ns(line))
         return max(0.0, (due_ns - now_ns) / 1e9)
 
-    def _adopt(self, outputs: Sequence[Output]) -> None:
+    def _adopt(self, outputs: Sequence[Output], rests: Mapping[str, int] = MappingProxyType({})) -> None:
         now_ns, before = self._clock.now_ns(), self._lines
         self._lines = {output.name: self._line(output, before.get(output.name), now_ns) for output in outputs}
+        for name in rests.keys() & (self._lines.keys() - before.keys()):
+            self._lines[name].off_until_ns = rests[name]
         for name, line in before.items():
             if self._lines.get(name) is not line:
                 self._release(line)
         self.enforce(now_ns)
-        self._configured.set()
+        self._settled.set()
 
     def _line(self, output: Output, before: _Line | None, now_ns: int) -> _Line:
         """The same line under a new policy, or a new one: what was on elsewhere rests before it starts again."""
@@ -187,6 +221,7 @@ class OutputGuard:
                 continue
             if line.handle is None or line.driven != level or (line.service and now_ns >= line.service_ns):
                 self._move(line, level, now_ns)
+                self._beat_ns = self._clock.now_ns()
         self._driven = {name: line.driven for name, line in self._lines.items()}
 
     def _level(self, line: _Line, targets: Mapping[str, Value], now_ns: int) -> Value:

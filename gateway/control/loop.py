@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class Guard(Protocol):
-    """Who drives the outputs: `OutputGuard`."""
+    """Who drives the outputs: `OutputGuards`."""
 
     def refresh(self, targets: Mapping[str, Value], now_ns: int) -> None:
         """Take every output's target and renew its lease; never blocks."""
