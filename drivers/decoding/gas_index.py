@@ -23,6 +23,7 @@ LONGEST_UPTIME_S = 32766.0  # the published algorithm's clocks stop here
 SATURATED_TICKS = 65000
 SPAN_TICKS = 32767
 LOWEST_INDEX = 0.5
+STEEPEST = 500.0  # beyond it the step is 0 to a float; exp has no such end
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,4 @@ def _blend(far: float, near: float, share: float) -> float:
 
 def _falling(x: float) -> float:
     """The logistic step from 1 (x far below 0) to 0."""
-    if abs(x) > 50:
-        return 0.0 if x > 0 else 1.0
-    return 1 / (1 + math.exp(x))
+    return 1 / (1 + math.exp(min(x, STEEPEST)))

@@ -74,7 +74,7 @@ class Converter:
 
 
 def test_what_goes_over_the_wire() -> None:
-    """To the bit: reset, power, 3.0 V and gain, speed, the two registers of the datasheet's advice, calibration, start."""
+    """To the bit: reset, power, 3.0 V and gain, speed, the two registers of the data sheet's advice, calibration."""
     bus = Converter(1000, 0)
     Nau7802(bus, Options(0, 100_000.0, 50.0, gain=64), bus.steps.append).read()
 

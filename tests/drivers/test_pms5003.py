@@ -134,6 +134,13 @@ def test_the_first_start_after_a_false_one_is_tried() -> None:
     assert pm2_5(trap[20:] + trap) == 26.0
 
 
+def test_a_stream_of_false_starts_is_given_up() -> None:
+    """Two of them are followed; after the third what came is refused instead of waited over for ever."""
+    trap = with_sum(FRAME[:10] + b"\x42\x4d" + FRAME[12:16] + b"\x42\x4d" + FRAME[18:22] + b"\x42\x4d" + FRAME[24:-2])
+    with pytest.raises(InvalidData, match="fails its sum"):
+        pm2_5(trap[5:] + trap + trap)
+
+
 def test_start_characters_just_before_a_frame_cost_no_frame() -> None:
     """What follows a false start at once is looked at before more is waited for."""
     assert pm2_5(b"\x42\x4d" + FRAME) == 26.0

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.sen66 import NAMES, decode
+from drivers.sen66 import NAMES, SPEC, Options, decode
 from fake_hw.parts.crc import sensirion_words
 from fake_hw.parts.sen66 import STATUS_BITS
+from gateway.core.driver import Channel
 from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData, NotConnected, SensorFailure
 from gateway.core.quality import Quality, Reason
 from gateway.core.reading import Sample
@@ -42,6 +43,14 @@ def test_decode() -> None:
     assert [sample.value for sample in samples] == pytest.approx(expected)
     assert {sample.reason for sample in samples} == {Reason.GOOD}
     assert tuple(sample.channel for sample in samples) == NAMES
+
+
+def test_the_channels_are_the_data_sheets_ranges() -> None:
+    """Tables 1 to 5: dust to 1000 µg/m³, indices 1 to 500, CO2 400 to 5000 ppm, with the digits that are sent."""
+    dust = tuple(Channel(name, "ug/m3", 0, 1000, digits=1) for name in ("pm1", "pm2_5", "pm4", "pm10"))
+    air = Channel("humidity", "%{RH}", 0, 100, digits=2), Channel("temperature", "Cel", -10, 60, digits=2)
+    indices = tuple(Channel(name, "{index}", 1, 500, digits=1) for name in ("voc_index", "nox_index"))
+    assert SPEC.channels(Options()) == (*dust, *air, *indices, Channel("co2", "[ppm]", 400, 5000, digits=0))
 
 
 def test_what_the_module_does_not_know_has_no_value() -> None:

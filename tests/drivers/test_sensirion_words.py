@@ -166,6 +166,15 @@ def test_sgp41_conditions_while_the_next_poll_still_comes_in_time(
     assert bus.steps == expected
 
 
+def test_sgp41_feeds_a_late_measurement_for_ten_seconds_at_most() -> None:
+    """One measurement may stand for the seconds since the last, and for no more than ten of them."""
+    bus = Script(sensirion_words(30000), sensirion_words(30000, 15000), sensirion_words(30000, 15000))
+    clock = iter((0.0, 20.0, 27.0))
+    sensor = Sgp41(bus, Sgp41Options(), bus.steps.append, lambda: next(clock))
+    fed = [(sensor.read(), sensor._voc.fed, sensor._nox.fed)[1:] for _ in range(3)]
+    assert fed == [(0, 0), (10, 10), (17, 17)]
+
+
 def test_sgp41_names_the_damaged_word_while_it_is_conditioned() -> None:
     """The one word of conditioning is the VOC pixel's."""
     bus = Script(b"\x00\x01\x00")

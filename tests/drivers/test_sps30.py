@@ -28,6 +28,12 @@ def test_decode() -> None:
     assert samples == (Sample("pm1", 1.5), Sample("pm2_5", 2.25), Sample("pm4", 3.0), Sample("pm10", 60_000.0))
 
 
+def test_more_than_any_dust_is_refused() -> None:
+    """A float beyond 60,000 µg/m³ was never a mass: the part counts in whole numbers."""
+    with pytest.raises(InvalidData, match="60001 µg/m³ is no mass: it was set to whole numbers"):
+        decode(floats(60_001.0), HEALTHY)
+
+
 @given(st.binary(min_size=40, max_size=40))
 def test_any_floats_are_a_possible_value_or_refused(raw: bytes) -> None:
     """No NaN, infinity or negative mass comes out, though the checksums are right."""

@@ -26,6 +26,7 @@ def test_decode() -> None:
     assert decode(14881, RANGES[1]) == pytest.approx(1075.0, abs=0.5)
     assert decode(105, RANGES[3]) == pytest.approx(56.837, abs=0.002)  # the correction begins at 53.76 lx
     assert decode(100, RANGES[3]) == 53.76
+    assert decode(101, RANGES[3]) == pytest.approx(54.661, abs=0.001)
     assert decode(99, RANGES[3]) == pytest.approx(53.222, abs=0.002)
     with pytest.raises(InvalidData, match="more light"):
         decode(0xFFFF, RANGES[4])
@@ -45,10 +46,10 @@ def test_the_chosen_range_fits_the_light(counts: int, now: Range) -> None:
 
 def test_the_ends_of_good_counts() -> None:
     """100 and 10,000 counts keep their range; others take the finest within 10,000, and all ones the coarsest."""
-    for counts in (FEW_COUNTS, MANY_COUNTS):
-        assert choose(counts, RANGES[2]) is RANGES[2]
-    assert choose(2 * MANY_COUNTS, RANGES[0]) is RANGES[1]
-    assert choose(2 * MANY_COUNTS + 1, RANGES[0]) is RANGES[2]
+    assert choose(100, RANGES[2]) is choose(10_000, RANGES[2]) is RANGES[2]
+    assert choose(20_000, RANGES[0]) is RANGES[1]
+    assert choose(20_001, RANGES[0]) is RANGES[2]
+    assert choose(10_001, RANGES[2]) is RANGES[3]
     assert choose(99, RANGES[2]) is RANGES[0]
     assert choose(0xFFFF, RANGES[0]) is RANGES[4]
     assert choose(0xFFFE, RANGES[4]) is RANGES[4]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.decoding.gas_index import BLACKOUT_S, NOX, VOC, Gas, GasIndex
+from drivers.decoding.gas_index import BLACKOUT_S, NOX, VOC, Gas, GasIndex, _Normal
 
 Trace = Callable[[int, random.Random], int]
 
@@ -61,6 +61,39 @@ def test_sensirions_implementation_agrees(gas: Gas, oracle_name: str, trace: Tra
         highest = max(highest, index)
     assert worst <= 1
     assert trace is calm or highest > (20 if gas is NOX else 250)
+
+
+def test_the_ends_of_the_scale_are_no_ticks() -> None:
+    """0 and 65000 are not taken in: the index goes on with what was before, as Sensirion's does."""
+    from sensirion_gas_index_algorithm.voc_algorithm import VocAlgorithm
+
+    for end in (0, 1, 64999, 65000):
+        ours, oracle = GasIndex(VOC), VocAlgorithm()
+        for second in range(1500):
+            ticks = end if second < 60 or 700 < second < 760 else 30000 - 8000 * (400 < second < 700)
+            assert abs(ours.feed(ticks) - oracle.process(ticks)) <= 1, (end, second)
+
+
+def test_the_gates_patience() -> None:
+    """It recovers at 0.3 of the pace of an event, never below none, and begins anew when it is used up."""
+    normal = _Normal(VOC, _gating_age_s=900.0)
+    normal._count_gating(1.0)
+    assert normal._gated_min == 0.0
+    normal._count_gating(0.0)
+    normal._count_gating(1.0)
+    assert (normal._gated_min, normal._gating_age_s) == (pytest.approx(0.7 / 60), 900.0)
+    normal._gated_min = 180.0
+    normal._count_gating(0.0)
+    assert (normal._gated_min, normal._gating_age_s) == (pytest.approx(180 + 1 / 60), 0.0)
+
+
+def test_learning_ends_with_the_data_sheets_second() -> None:
+    """Uncertain for 3600 seconds (VOC) and 21600 (NOx), not one more or less."""
+    for gas, seconds in ((VOC, 3600), (NOX, 21600)):
+        index = GasIndex(gas, fed=seconds - 1)
+        assert index.learning
+        index.feed(30000)
+        assert not index.learning
 
 
 def test_nothing_is_claimed_in_the_first_seconds() -> None:
