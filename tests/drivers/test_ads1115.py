@@ -1,12 +1,13 @@
 """ADS1115 with a transmitter: options, and the part on the simulated wire."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from smbus2 import SMBus
 
-from drivers import ads1115
+from drivers import ads1115, eol_loop, leak_rope, mq_gas, sound_level
 from drivers.ads1115 import Ads1115, Options
 from drivers.buses.i2c import I2CAdapter
 from drivers.decoding.ads1115 import AnalogInput
@@ -32,6 +33,13 @@ def test_a_site_file_of_before_means_the_same() -> None:
     assert changed(signal="0.5-4.5 V").scaling() == line
     assert changed(low_v=1.0, high_v=5.0).scaling().value(3.0) == pytest.approx(50)
     assert changed(low_v=1.0, high_v=9.0, divider=2.0).scaling().value(2.5) == pytest.approx(50)
+
+
+def test_the_adr_pin_has_four_addresses() -> None:
+    """0x48 to 0x4b, for every sensor that hangs on this converter."""
+    for options in (Options, eol_loop.Options, leak_rope.Options, mq_gas.Options, sound_level.Options):
+        (address,) = [each for each in dataclasses.fields(options) if each.name == "address"]
+        assert (address.metadata["low"], address.metadata["high"]) == (0x48, 0x4B)
 
 
 def test_a_current_loop_in_a_shunt() -> None:

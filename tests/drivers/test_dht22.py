@@ -47,7 +47,8 @@ def test_any_text_is_a_number_or_refused(text: str) -> None:
 
 
 def test_the_limits_are_values() -> None:
-    """The ends of the range are allowed."""
+    """The ends of the range are allowed; the data sheet wants two seconds between two measurements."""
+    assert SPEC.min_every_s == 2.0
     assert check(-40.0, 100.0) == (-40.0, 100.0)
     assert check(80.0, 0.0) == (80.0, 0.0)
 

@@ -44,6 +44,14 @@ def test_decode_is_twos_complement(data: bytes, volts: float) -> None:
     assert decode(data, config_word(0, 4.75)) == pytest.approx(volts)
 
 
+@pytest.mark.parametrize(
+    ("highest_v", "full_scale_v"), [(5, 6.144), (4, 4.096), (2, 2.048), (1, 1.024), (0.5, 0.512), (0.25, 0.256)]
+)
+def test_each_range_has_its_step(highest_v: float, full_scale_v: float) -> None:
+    """The datasheet's full scales: a code is a 32768th of them."""
+    assert decode(b"\x40\x00", config_word(0, highest_v)) == full_scale_v / 2
+
+
 @given(st.binary(min_size=2, max_size=2), st.floats(0, 6.1))
 def test_no_code_is_beyond_full_scale(data: bytes, highest_v: float) -> None:
     """Any bytes are a voltage that the range can hold."""
@@ -81,8 +89,10 @@ def test_it_waits_for_the_conversion() -> None:
 
 def test_a_converter_that_never_ends_is_a_timeout() -> None:
     """The old conversion's result is not taken for the new one's."""
-    with pytest.raises(DeviceTimeout, match="still converting"):
-        AnalogInput(Register(busy=99), 0x48, 0, 4.75, sleep=lambda _: None).volts()
+    naps = list[float]()
+    with pytest.raises(DeviceTimeout, match="still converting after 27 ms"):
+        AnalogInput(Register(busy=99), 0x48, 0, 4.75, sleep=naps.append).volts()
+    assert naps == [0.009] * 3
 
 
 @pytest.mark.parametrize("config", [0xFFFF, 0x8583, 0xD183])

@@ -81,10 +81,12 @@ def test_the_gates_patience() -> None:
     assert normal._gated_min == 0.0
     normal._count_gating(0.0)
     normal._count_gating(1.0)
-    assert (normal._gated_min, normal._gating_age_s) == (pytest.approx(0.7 / 60), 900.0)
+    assert normal._gated_min == pytest.approx(0.7 / 60)
+    assert normal._gating_age_s == 900.0
     normal._gated_min = 180.0
     normal._count_gating(0.0)
-    assert (normal._gated_min, normal._gating_age_s) == (pytest.approx(180 + 1 / 60), 0.0)
+    assert normal._gated_min == pytest.approx(180 + 1 / 60)
+    assert normal._gating_age_s == 0.0
 
 
 def test_learning_ends_with_the_data_sheets_second() -> None:

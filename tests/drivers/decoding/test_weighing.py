@@ -55,7 +55,8 @@ def test_counting(weight_kg: float, stable: bool, pieces: int, good: bool) -> No
     sample = count(weight_kg, stable, 25.0)
     assert (sample.channel, sample.value) == ("count", pieces)
     assert (sample.reason is Reason.GOOD) == good
-    assert count(40.25, True, 1000.0).reason is Reason.GOOD  # a quarter to the gram
+    at_the_limit, beyond = count(40.25, True, 1000.0), count(40.251, True, 1000.0)
+    assert (at_the_limit.reason, beyond.reason) == (Reason.GOOD, Reason.UNCERTAIN_SENSOR_NOT_ACCURATE)
     assert good or sample.reason is Reason.UNCERTAIN_SENSOR_NOT_ACCURATE
 
 
