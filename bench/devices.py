@@ -87,7 +87,8 @@ class Watch:
     def note(self, outcome: Outcome) -> None:
         """How long after its due time the outcome is here. Turns: its place in the period, every 6 s."""
         now_ns, every_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME), EVERY_S * 1_000_000_000
-        first_ns = self.start_ns + every_ns * (self.places[outcome.device] + 1) // len(self.places)
+        count = len(self.places)
+        first_ns = self.start_ns + every_ns * (count + self.places[outcome.device]) // count
         if outcome.time_ns >= first_ns:
             late_ns = (outcome.time_ns - first_ns) % every_ns + now_ns - outcome.time_ns
             self.polls.append((outcome.device, late_ns / 1e9, outcome.samples is not None))

@@ -1,6 +1,6 @@
 """The wiring of the simulated kitchen, written by hand from the other end of the wire than config/kitchen.yaml."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fake_hw.physics.kitchen import Kitchen
@@ -36,6 +36,17 @@ class Climate:
     temperature: Callable[[Kitchen], float]
     humidity: Callable[[Kitchen], float]
     serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A part that is placed by its driver's name. senses: channel → the truth in the channel's unit."""
+
+    name: str
+    driver: str
+    kind: str
+    device: str
+    senses: Mapping[str, Callable[[Kitchen], float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,20 @@ RELAYS = (
 CLIMATES = (
     Climate("walkin_air", 0x44, lambda k: k.walkin.air_c, lambda k: 78.0 if k.walkin.door_open else 70.0, 0x0F4E2A11),
     Climate("freezer_air", 0x45, lambda k: k.freezer.room.air_c, lambda _: 62.0, 0x0F4E2A12),
+)
+
+PLACED = (
+    Placed(
+        "kitchen_air",
+        "scd41",
+        "i2c",
+        "/dev/i2c-1",
+        {
+            "co2": lambda k: k.room.co2_ppm,
+            "temperature": lambda k: k.room.ambient_c,
+            "humidity": lambda k: k.room.humidity_pct,
+        },
+    ),
 )
 
 ADC = "adc"

@@ -11,7 +11,7 @@ from fake_hw.commands import Commands
 from fake_hw.control_socket import ControlSocket
 from fake_hw.faults import BUS_FAULTS, VALUE_FAULTS, Condition, Probe
 from fake_hw.kitchen_commands import KitchenVerbs, KitchenWorld
-from fake_hw.machine import Machine
+from fake_hw.machine import Machine, Wiring
 from fake_hw.parts.ads1115 import Ads1115
 from fake_hw.parts.dht22 import Dht22
 from fake_hw.parts.ds18b20 import Ds18b20
@@ -50,6 +50,8 @@ class Simulator:
         self._wire_onewire()
         self._scale, self._scale_port = self._wire_serial()
         self._wire_dht()
+        for placed in wiring.PLACED:
+            self.machine.place(placed.driver, placed.name, Wiring(placed.kind, placed.device))
         self.commands = Commands(self.machine, KitchenWorld(self), KitchenVerbs(self).verbs())
         self.machine.add("commands", ControlSocket(self.loop, self.machine.path("sim.sock"), self.commands.execute))
         self.machine.steps.append(self._follow)
@@ -78,6 +80,9 @@ class Simulator:
         elapsed_s = 0.0 if self._last_s is None else now - self._last_s
         self._last_s = now
         self.kitchen.step(elapsed_s * self.speed, self.energised())
+        for placed in wiring.PLACED:
+            for channel, sense in placed.senses.items():
+                self.machine.truths[f"{placed.name}.{channel}"] = sense(self.kitchen)
         for contact in wiring.CONTACTS:
             condition = self.conditions[contact.name]
             if not condition.plugged or condition.fault == "cut":

@@ -93,9 +93,11 @@ class FieldPolling:
         ]
         if wire.bus.type in SHARED:  # it connects again by itself, and is not closed because of one of its devices
             return BusWorker(wire.bus.name, polled, self._sink, self._clock, happened=self._happened)
+        # Control counts a device's silence from one period to the next: nothing is put off here.
         return BusWorker(
-            wire.bus.name, polled, self._sink, self._clock, wire.close, happened=self._happened, ended=wire.end
-        )
+            wire.bus.name, polled, self._sink, self._clock, wire.close,
+            happened=self._happened, ended=wire.end, spread=False,
+        )  # fmt: skip
 
 
 class _Wire:

@@ -78,7 +78,7 @@ class BusWorker:
 
     sink runs in the worker's or the overseer's thread. reopen: closes the bus so that the next `open` starts afresh.
     happened: gets every occurrence as an event, once, in the worker's thread, and must only enqueue.
-    ended: called in the worker's thread when it ends.
+    ended: called in the worker's thread when it ends. spread: see Schedule.
     """
 
     def __init__(
@@ -91,6 +91,7 @@ class BusWorker:
         *,
         happened: Callable[[Event], None] = lambda _event: None,
         ended: Callable[[], None] = lambda: None,
+        spread: bool = True,
     ) -> None:
         self.bus = bus
         self._devices = {device.name: device for device in devices}
@@ -100,7 +101,7 @@ class BusWorker:
         self._reopen = reopen
         self._happened = happened
         self._ended = ended
-        self._schedule = Schedule({device.name: device.every_ns for device in devices}, clock.now_ns())
+        self._schedule = Schedule({device.name: device.every_ns for device in devices}, clock.now_ns(), spread=spread)
         self._answered_ns = clock.now_ns()
         self._lock = threading.Lock()
         self._poll: _Poll | None = None

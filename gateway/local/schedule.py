@@ -10,18 +10,19 @@ REST_LIMIT_NS = 60_000_000_000
 class Schedule:
     """The due times of one bus's devices. Pure: the caller says what time it is. Times in CLOCK_BOOTTIME ns.
 
-    At the start all are due, because interlocks wait for every input. From then on each has a place of its own within
-    its period: a hundred devices of one rate that were always due together would make each other late for ever.
+    At the start all are due, because interlocks wait for every input. spread: from then on each has a place of its own
+    within its period, to which its second turn is put off: a hundred devices of one rate that were always due together
+    would make each other late for ever.
     """
 
     __slots__ = ("_due", "_every_ns", "_second_ns")
 
-    def __init__(self, every_ns: Mapping[str, int], start_ns: int) -> None:
+    def __init__(self, every_ns: Mapping[str, int], start_ns: int, *, spread: bool = True) -> None:
         self._every_ns = dict(every_ns)
         self._due = [(start_ns, order, name) for order, name in enumerate(self._every_ns)]
-        count = len(self._due)
+        count = len(self._due) if spread else 0
         self._second_ns = {
-            name: start_ns + self._every_ns[name] * (order + 1) // count for _, order, name in self._due
+            name: start_ns + self._every_ns[name] * (count + order) // count for _, order, name in self._due if count
         }
         heapq.heapify(self._due)
 
@@ -40,7 +41,7 @@ class Schedule:
             return None
         every_ns = self._every_ns[name]
         due_ns = self._second_ns.pop(name, due_ns + every_ns) - every_ns
-        missed = (now_ns - due_ns) // every_ns
+        missed = max(0, now_ns - due_ns) // every_ns
         heapq.heapreplace(self._due, (due_ns + (missed + 1) * every_ns, order, name))
         return name
 

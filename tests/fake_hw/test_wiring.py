@@ -38,6 +38,8 @@ def test_every_device_has_its_other_end(config: dict[str, Any]) -> None:
     }
     rest = {wiring.DHT: f"GPIO{wiring.DHT_LINE}"}
     assert {name: each["line"] for name, each in by_driver(config, "dht22").items()} == rest
+    for placed in wiring.PLACED:
+        assert list(by_driver(config, placed.driver)) == [placed.name]
     assert list(by_driver(config, "pzem004t")) == [wiring.METER]
     assert list(by_driver(config, "scale")) == [wiring.SCALE]
 

@@ -1,5 +1,7 @@
 """Due times and the rest of dead devices."""
 
+import itertools
+
 from gateway.local.schedule import REST_LIMIT_NS, Breaker, Schedule
 
 MS = 1_000_000
@@ -12,7 +14,7 @@ def test_each_device_keeps_its_own_rhythm() -> None:
     for now in range(0, 2001 * MS, MS):
         while (name := schedule.take(now)) is not None:
             turns[name].append(now // MS)
-    assert turns == {"fast": [0, *range(100, 2001, 200)], "slow": [0, 1000, 2000]}
+    assert turns == {"fast": list(range(0, 2001, 200)), "slow": [0, 1500]}
 
 
 def test_equal_rates_are_spread_over_the_period() -> None:
@@ -24,7 +26,26 @@ def test_equal_rates_are_spread_over_the_period() -> None:
             turns.setdefault(now // MS, []).append(name)
     assert len(turns[0]) == 100
     assert {len(names) for now, names in turns.items() if now} == {1}
-    assert [turns[now] for now in (10, 1010, 2010)] == [["0"], ["0"], ["0"]]
+    assert [turns[now] for now in (1000, 1990, 2000)] == [["0"], ["99"], ["0"]]
+
+
+def test_no_turn_comes_sooner_than_the_period() -> None:
+    """A part that must not be asked again too soon never is, whatever its place."""
+    schedule = Schedule({str(number): (300 + 100 * number) * MS for number in range(7)}, 0)
+    turns: dict[str, list[int]] = {}
+    for now in range(0, 5000 * MS, MS):
+        while (name := schedule.take(now)) is not None:
+            turns.setdefault(name, []).append(now // MS)
+    for name, times in turns.items():
+        gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+        assert min(gaps) >= 300 + 100 * int(name)
+        assert set(gaps[1:]) <= {300 + 100 * int(name)}
+
+
+def test_without_spreading_the_second_turn_is_a_period_later() -> None:
+    """For whoever judges silence by the period."""
+    schedule = Schedule({"a": 100 * MS, "b": 100 * MS}, 0, spread=False)
+    assert [schedule.take(0), schedule.take(0), schedule.next_ns] == ["a", "b", 100 * MS]
 
 
 def test_a_late_turn_does_not_shift_the_next() -> None:

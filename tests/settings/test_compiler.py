@@ -27,7 +27,7 @@ def kitchen() -> Configuration:
 def test_the_sample_kitchen_compiles(kitchen: Configuration) -> None:
     """`config/kitchen.yaml` holds a whole kitchen: about 30 points of devices and 8 outputs."""
     measured = [point for point in kitchen.rulebook.points if not point.startswith("gateway/")]
-    assert len(kitchen.devices) == 21
+    assert len(kitchen.devices) == 22
     assert len(kitchen.outputs) == 8
     assert 30 <= len(measured) <= 45
     assert kitchen.site.name == "데모 주방"
