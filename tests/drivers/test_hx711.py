@@ -16,7 +16,9 @@ def opened(wire: Wire, **options: Any) -> Any:
     return wire.open()
 
 
-@pytest.mark.parametrize(("text", "raw"), [("8388609\n", 1), ("8388606\n", -2), ("1\n", LOWEST + 1)])
+@pytest.mark.parametrize(
+    ("text", "raw"), [("8388609\n", 1), ("8388606\n", -2), ("1\n", LOWEST + 1), ("16777214\n", 8_388_606)]
+)
 def test_decode(text: str, raw: int) -> None:
     """The kernel's driver turns the sign bit round."""
     assert decode(text) == raw

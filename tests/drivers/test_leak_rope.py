@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.decoding.divider import resistance_ohm
-from drivers.leak_rope import Options, decode
+from drivers.leak_rope import SPEC, Options, decode
+from gateway.core.driver import Channel
 from gateway.core.errors import SensorFailure
 from gateway.core.quality import Quality, Reason
 from gateway.core.reading import Sample
@@ -76,6 +77,11 @@ def test_any_voltage_is_a_state_or_a_failure(volts: float) -> None:
         return
     if state.reason is Reason.GOOD:
         assert (ohm < 50_000) if state.value else (79_999 < ohm < 120_001)
+
+
+def test_the_channels() -> None:
+    """A state, and a resistance that says how much water it is."""
+    assert SPEC.channels(ROPE) == (Channel("wet"), Channel("resistance", "Ohm", 200.0, 200_000, digits=0))
 
 
 def test_thresholds_must_be_in_order() -> None:

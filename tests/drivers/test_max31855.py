@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.decoding.thermocouple import RANGES_C, Kind
-from drivers.max31855 import COLD_HIGH_C, COLD_LOW_C, SPEC, Options, decode
+from drivers.max31855 import COLD_HIGH_C, COLD_LOW_C, SPEC, Max31855, Options, decode
 from gateway.core.driver import Channel
 from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData, NotConnected, SensorFailure
 from tests.drivers.wire import Wire, values
@@ -62,6 +62,20 @@ def test_an_idle_wire_is_no_temperature(data: bytes) -> None:
     """All zeros or ones: MISO is driven by nobody."""
     with pytest.raises(NotConnected, match="nothing drives MISO"):
         decode(data, "K")
+
+
+def test_what_goes_over_the_wire() -> None:
+    """Four bytes are clocked in mode 0 at 1 MHz; nothing is said to the part."""
+    steps: list[object] = []
+
+    class Bus:
+        def transfer(self, data: bytes, *, mode: int, speed_hz: int) -> bytes:
+            steps.append((data, mode, speed_hz))
+            return frame(25.0, 25.0)
+
+    hot, cold = Max31855(Bus(), Options()).read()
+    assert (hot.channel, cold.channel, cold.value) == ("temperature", "cold_junction", 25.0)
+    assert steps == [(bytes(4), 0, 1_000_000)]
 
 
 @pytest.mark.parametrize(("cold_c", "good"), [(-40.0625, False), (-40.0, True), (125.0, True), (125.0625, False)])

@@ -14,6 +14,17 @@ from tests.drivers.wire import Wire, values
 
 SPI = "/dev/spidev0.0"
 WANTED = settings(Options())
+CODES: dict[Kind, tuple[float, float]] = {
+    "B": (250, 1820),
+    "E": (-200, 1000),
+    "J": (-210, 1200),
+    "K": (-200, 1372),
+    "N": (-200, 1300),
+    "R": (-50, 1768),
+    "S": (-50, 1768),
+    "T": (-200, 400),
+}
+"""The types in the order of their codes, and what the data sheet's table 1 says that the part linearises, °C."""
 
 
 def registers(hot: int, cold: int, status: int = 0) -> bytes:
@@ -84,9 +95,14 @@ def test_what_goes_over_the_wire(mains: Any, cr0: int) -> None:
     assert steps == [(order, 1, 1_000_000), 0.21, (bytes(17), 1, 1_000_000)]
 
 
+def test_the_types_have_the_data_sheets_codes() -> None:
+    """TC TYPE of CR1, bits 3 to 0: B to T in the order of the alphabet."""
+    assert [settings(Options(thermocouple=kind))[1] for kind in CODES] == list(range(8))
+
+
 def test_the_channels_are_what_the_type_can_measure() -> None:
     """Hot junction: the thermocouple's range; cold junction: the part's; no checksum, so both have a fastest pace."""
-    for kind, (low, high) in RANGES_C.items():
+    for kind, (low, high) in CODES.items():
         assert SPEC.channels(Options(thermocouple=kind)) == (
             Channel("temperature", "Cel", low, high, digits=2, max_per_s=100.0),
             Channel("cold_junction", "Cel", -55.0, 125.0, digits=2, max_per_s=2.0),
@@ -141,9 +157,11 @@ def test_it_waits_for_the_conversion(wire: Wire, mains: int) -> None:
 def test_a_part_that_never_finishes(wire: Wire) -> None:
     """A conversion that does not end is a timeout, not the old value."""
     wire.place("max31856", "spi", SPI)
-    sensor = wire.open(sleep=lambda _: None)
+    naps = list[float]()
+    sensor = wire.open(sleep=naps.append)
     with pytest.raises(DeviceTimeout, match="still converting"):
         sensor.read()
+    assert naps == [0.21, 0.02, 0.02, 0.02]
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,9 @@ def test_contradictions_are_refused() -> None:
     """The flag in the result without a named fault, a wrong setting, and an end that has not come."""
     with pytest.raises(InvalidData, match="none is named"):
         decode(registers(0x2190, flag=1), ACTIVE)
+    for unused in (0x01, 0x02):
+        with pytest.raises(InvalidData, match="none is named"):
+            decode(registers(0x2190, unused), ACTIVE)
     with pytest.raises(InvalidData, match="lost power"):
         decode(registers(0x2190, configuration=0x00), ACTIVE)
     with pytest.raises(DeviceTimeout, match="still converting"):

@@ -12,6 +12,17 @@ from gateway.core.errors import DeviceTimeout, InvalidData, NotConnected, Sensor
 from tests.drivers.wire import Wire, values
 
 WANTED = b"\x00\x00"
+CODES: dict[Kind, tuple[float, float]] = {
+    "K": (-200, 1372),
+    "J": (-150, 1200),
+    "T": (-200, 400),
+    "N": (-150, 1300),
+    "S": (250, 1664),
+    "E": (-200, 1000),
+    "B": (1000, 1800),
+    "R": (250, 1664),
+}
+"""The types in the order of their codes, and the range for which the data sheet gives the part's accuracy, °C."""
 
 
 @pytest.mark.parametrize(
@@ -26,6 +37,21 @@ WANTED = b"\x00\x00"
 def test_decode(data: bytes, expected: tuple[float, float]) -> None:
     """Sixteenths of a degree in two's complement."""
     assert decode(data) == expected
+
+
+def test_the_types_have_the_data_sheets_codes() -> None:
+    """Bits 6 to 4 of the sensor's configuration: written before the first conversion."""
+    for code, kind in enumerate(CODES):
+        written = list[int]()
+
+        class Bus:
+            def transfer(self, _address: int, write: bytes, read: int = 0) -> bytes:
+                written.extend(write[1:] if write[0] == 0x05 else b"")  # noqa: B023  # used within this turn
+                return b"\xff" * read
+
+        with pytest.raises(InvalidData):
+            Mcp9600(Bus(), Options(thermocouple=kind), lambda _: None).read()
+        assert written == [code << 4]
 
 
 def test_what_goes_over_the_wire() -> None:
@@ -51,7 +77,7 @@ def test_what_goes_over_the_wire() -> None:
 
 def test_the_channels_are_what_the_type_can_measure() -> None:
     """Hot junction: the thermocouple's range; cold junction: the part's; no checksum, so both have a fastest pace."""
-    for kind, (low, high) in RANGES_C.items():
+    for kind, (low, high) in CODES.items():
         assert SPEC.channels(Options(thermocouple=kind)) == (
             Channel("temperature", "Cel", low, high, digits=2, max_per_s=100.0),
             Channel("cold_junction", "Cel", -40.0, 125.0, digits=2, max_per_s=2.0),
@@ -123,9 +149,11 @@ def test_after_a_power_cut_it_is_set_up_again(wire: Wire) -> None:
 def test_a_part_that_stands_still_is_a_timeout(wire: Wire) -> None:
     """No update flag: an error, not the last value."""
     wire.place("mcp9600")
-    sensor = wire.open(sleep=lambda _: None)
-    with pytest.raises(DeviceTimeout, match="no new value"):
+    naps = list[float]()
+    sensor = wire.open(sleep=naps.append)
+    with pytest.raises(DeviceTimeout, match=r"no new value within 0\.45 s"):
         sensor.read()
+    assert naps == [0.05] * 9
 
 
 @pytest.mark.parametrize(

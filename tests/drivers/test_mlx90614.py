@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.mlx90614 import RAM_TOBJ1, check, decode, pec, through_emissivity
+from drivers.mlx90614 import RAM_TOBJ1, Mlx90614, Options, check, decode, pec, through_emissivity
 from fake_hw.parts.crc import smbus
 from gateway.core.errors import DeviceTimeout, InvalidData, NotConnected, SensorFailure
 from tests.drivers.wire import Wire, values
@@ -58,6 +58,20 @@ def test_what_it_can_not_measure_is_refused(pair: tuple[float, float]) -> None:
     """Zeros before the first value, and temperatures beyond the part."""
     with pytest.raises(InvalidData, match="not what the part can measure"):
         check(*pair)
+
+
+def test_what_goes_over_the_wire() -> None:
+    """RAM 0x07 for the surface and 0x06 for the case, three bytes each."""
+    steps: list[object] = []
+
+    class Bus:
+        def transfer(self, address: int, write: bytes, read: int = 0) -> bytes:
+            steps.append((address, write, read))
+            return word({7: 15_000, 6: 14_900}[write[0]], address, write[0])
+
+    surface, case = Mlx90614(Bus(), Options(0x5B)).read()
+    assert (surface.value, case.value) == pytest.approx((26.85, 24.85))
+    assert steps == [(0x5B, b"\x07", 3), (0x5B, b"\x06", 3)]
 
 
 @pytest.mark.parametrize(
