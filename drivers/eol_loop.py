@@ -23,7 +23,9 @@ class Options:
     input: int = option("AIN0 to AIN3, measured against GND", low=0, high=3)
     line_ohm: float = option("the resistor in series, at the contact", unit="Ohm", low=100, high=1e5, default=4700.0)
     contact_ohm: float = option("the resistor across the contact", unit="Ohm", low=100, high=1e5, default=4700.0)
-    tolerance_pct: float = option("how far a state may be from its resistance", unit="%", low=1, high=30, default=15.0)
+    tolerance_pct: float = option(
+        "how far a state may be from its resistance, in percent", low=1, high=30, default=15.0
+    )
     pull_ohm: float = option("the resistor from the supply to the input", unit="Ohm", low=100, high=1e5, default=4700.0)
     supply_v: float = option("what feeds that resistor", unit="V", low=1, high=5.5, default=3.3)
     channel: str = option("what an open contact means, e.g. open, alarm", default="open")

@@ -28,7 +28,9 @@ class Options:
     end_ohm: float = option("the resistor across the far end", unit="Ohm", low=1000, high=1e6, default=100_000.0)
     wet_below_ohm: float = option("a smaller resistance is water", unit="Ohm", low=100, high=1e6, default=50_000.0)
     short_below_ohm: float = option("a smaller one is a short circuit", unit="Ohm", low=1, high=1e5, default=200.0)
-    tolerance_pct: float = option("how far a dry rope may be from its resistor", unit="%", low=1, high=50, default=20.0)
+    tolerance_pct: float = option(
+        "how far a dry rope may be from its resistor, in percent", low=1, high=50, default=20.0
+    )
     pull_ohm: float = option(
         "the resistor from the supply to the input", unit="Ohm", low=100, high=1e6, default=47_000.0
     )
