@@ -1,12 +1,13 @@
-"""The bus kind `gpio`: inputs and outputs as gpiozero's devices over our pin factory."""
+"""The bus kind `gpio`: inputs, outputs and PWM as gpiozero's devices over our pin factories."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from gpiozero import DigitalInputDevice, DigitalOutputDevice, GPIOPinInUse
+from gpiozero import DigitalInputDevice, DigitalOutputDevice, GPIOPinInUse, PWMOutputDevice
 
 from drivers.buses.gpio import LINES, LineFactory
 from drivers.buses.gpio_lines import Pull
+from drivers.buses.pwm import PwmFactory
 from gateway.core.driver import Bus
 from gateway.core.errors import DeviceError
 from gateway.core.quality import Reason
@@ -86,6 +87,33 @@ class OutputLine:
         self._device.close()
 
 
+class PwmLine:
+    """A line with PWM (`AnalogOutput`)."""
+
+    def __init__(
+        self, factory: PwmFactory, line: int, frequency_hz: float, active_low: bool, initial_pct: float
+    ) -> None:
+        self._device = PWMOutputDevice(
+            line,
+            active_high=not active_low,
+            initial_value=initial_pct / 100,
+            frequency=frequency_hz,
+            pin_factory=factory,
+        )
+
+    def drive(self, level_pct: float) -> None:
+        """Set the level; claims the channel again after its driver was away. Raises NotConnected or DeviceError."""
+        self._device.value = level_pct / 100
+
+    def level(self) -> float:
+        """What the kernel says it puts out, in percent. Raises as `drive`."""
+        return float(self._device.value) * 100
+
+    def close(self) -> None:
+        """Give the line back. Its PWM goes on at this level: drive it safe before."""
+        self._device.close()
+
+
 def open_bus(bus: Bus, root: str) -> "GpioChip":
     """The chip of this node; opened at the first claim."""
     return GpioChip(bus.device, root)
@@ -96,6 +124,7 @@ class GpioChip:
 
     def __init__(self, device: str, root: str = "/") -> None:
         self._factory = LineFactory(device, root)
+        self._pwm = PwmFactory(self._factory, root)
 
     def input(self, line: int, *, pull: Pull, active_low: bool, debounce_s: float) -> InputLine:
         """Claim an input. Raises NotConnected when the chip is absent or somebody else has the line."""
@@ -105,12 +134,17 @@ class GpioChip:
         """Claim an output; the line never shows another level than `initial`. Raises NotConnected as above."""
         return self._claimed(line, lambda: OutputLine(self._factory, line, active_low, initial))
 
+    def pwm(self, line: int, *, frequency_hz: float, active_low: bool, initial: float) -> PwmLine:
+        """The kernel's PWM on one of its lines, from `initial` percent on. Raises NotConnected without its overlay."""
+        return self._claimed(line, lambda: PwmLine(self._pwm, line, frequency_hz, active_low, initial))
+
     def alive(self) -> bool:
         """False when the thread that reads edges has died or hangs in a handler."""
         return self._factory.edges.alive()
 
     def close(self) -> None:
         """Release every line; whoever still holds one gets NotConnected."""
+        self._pwm.close()
         self._factory.close()
 
     def _claimed(self, line: int, make: Callable[[], _Line]) -> _Line:

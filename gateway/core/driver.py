@@ -268,6 +268,10 @@ class DigitalLines(Protocol):
         """Claim a line as an output; it never shows another level than `initial` on the way."""
         ...
 
+    def pwm(self, line: int, *, frequency_hz: float, active_low: bool, initial: float) -> AnalogOutput:
+        """The hardware PWM of a line that has one, from `initial` percent on."""
+        ...
+
     def alive(self) -> bool:
         """False when the thread that reads edges has died."""
         ...
@@ -292,6 +296,8 @@ class Spec:
     (bus, options, safe) → DigitalOutput or AnalogOutput for "output".
     channels: options → the channels in the order `read` returns them.
     claims: options → what no second device may use, e.g. ("address 0x44",); a bus name is put in front.
+    safe_state: (bus, options, safe value) → of an output, the lines by which libexec/safe-state drives it safe without
+    this driver; its docstring says which kinds of line there are.
     also_on: other kinds of bus that `open` takes. process: "field" for what needs what control must not have.
     deadline_s: how long one read may take; a function of the options where they decide.
     undetected: the simulator's faults that no bytes on the wire can show (no checksum); a wrong value then stays
@@ -318,6 +324,7 @@ class Spec:
     conversion: str = ""  # how long a measurement takes, and what repeats or limits it
     faults: str = ""  # what each fault looks like, in one paragraph
     undetected: tuple[str, ...] = ()
+    safe_state: Callable[[Bus, Any, Value], tuple[str, ...]] = lambda _bus, _options, _safe: ()
     verified: Literal["fake", "bench", "field"] = "fake"
 
     @property
