@@ -1,4 +1,4 @@
-"""The kernel's industrial I/O devices: `/sys/bus/iio/devices/iio:deviceN`, found by their `name`."""
+"""The kernel's own sensors, found by their `name`: industrial I/O (`iio:deviceN`) and hwmon (`hwmonN`) in sysfs."""
 
 import contextlib
 import errno
@@ -7,24 +7,24 @@ import os
 from gateway.core.driver import Bus
 from gateway.core.errors import DeviceError, DeviceTimeout, NotConnected
 
-DEVICES = "sys/bus/iio/devices"
+CLASSES = ("sys/bus/iio/devices", "sys/class/hwmon")
 _LONGEST = 4096  # sysfs gives at most a page
 _GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ENXIO})
 
 
 def open_bus(_bus: Bus, root: str) -> "IioDevices":
-    """All IIO devices of the machine."""
+    """All IIO and hwmon devices of the machine."""
     return IioDevices(root)
 
 
 class IioDevices:
-    """The tree in sysfs (`IndustrialIo`), used by its one worker thread.
+    """Both trees in sysfs (`IndustrialIo`), used by their one worker thread.
 
     Numbers change when a driver is bound again, so a device is looked up by name whenever its directory fails.
     """
 
     def __init__(self, root: str = "/") -> None:
-        self._devices = os.path.join(root, DEVICES)
+        self._classes = [os.path.join(root, each) for each in CLASSES]
         self._found: dict[str, str] = {}
 
     def read(self, device: str, attribute: str) -> str:
@@ -55,21 +55,23 @@ class IioDevices:
         fitting = fitting or [place for place, words in names.items() if words[0].partition("@")[0] == device]
         if not fitting:
             known = ", ".join(sorted(" ".join(words) for words in names.values())) or "none"
-            raise NotConnected(f"no IIO device is called {device} (there are: {known}): load its overlay, see `dmesg`")
+            raise NotConnected(
+                f"no kernel device is called {device} (there are: {known}): load its overlay, see `dmesg`"
+            )
         if len(fitting) > 1:
-            raise NotConnected(f"{len(fitting)} IIO devices are called {device}: give each a label in its overlay")
+            raise NotConnected(f"{len(fitting)} kernel devices are called {device}: give each a label in its overlay")
         self._found[device] = fitting[0]
         return fitting[0]
 
     def _names(self) -> dict[str, list[str]]:
         """directory → the name of the device in it, and its label if it has one."""
         names: dict[str, list[str]] = {}
-        with contextlib.suppress(FileNotFoundError):  # no IIO driver was ever loaded
-            for entry in sorted(os.listdir(self._devices)):
-                place = os.path.join(self._devices, entry)
-                with contextlib.suppress(OSError):  # a trigger has no name; a label is rare; it went while we looked
-                    names[place] = [_text(os.path.join(place, "name")).strip()]
-                    names[place].append(_text(os.path.join(place, "label")).strip())
+        for tree in self._classes:
+            with contextlib.suppress(FileNotFoundError):  # no driver of this kind was ever loaded
+                for place in sorted(os.path.join(tree, entry) for entry in os.listdir(tree)):
+                    with contextlib.suppress(OSError):  # a trigger has no name; a label is rare; it went meanwhile
+                        names[place] = [_text(os.path.join(place, "name")).strip()]
+                        names[place].append(_text(os.path.join(place, "label")).strip())
         return names
 
 

@@ -165,7 +165,7 @@ def test_unplugged_and_the_driver_gone(wire: Wire) -> None:
         sensor.read()
     wire.plug(True)
     wire.machine.plug("iio", False)
-    with pytest.raises(NotConnected, match="no IIO device is called dht11"):
+    with pytest.raises(NotConnected, match="no kernel device is called dht11"):
         sensor.read()
     wire.machine.plug("iio", True)
     assert len(sensor.read()) == 2

@@ -52,13 +52,13 @@ def test_a_device_is_found_by_its_name(bus: IioDevices, name: str) -> None:
 def test_equal_names_are_told_apart_by_label(bus: IioDevices) -> None:
     """Nothing is guessed: an ambiguous name is refused, with the cure."""
     assert [bus.read(label, "raw") for label in ("left", "right")] == ["left", "right"]
-    with pytest.raises(NotConnected, match="2 IIO devices are called hx711: give each a label"):
+    with pytest.raises(NotConnected, match="2 kernel devices are called hx711: give each a label"):
         bus.read("hx711", "raw")
 
 
 def test_an_absent_device_is_named_with_those_there(bus: IioDevices) -> None:
     """The error shows what the kernel has; so does a missing attribute."""
-    with pytest.raises(NotConnected, match=r"no IIO device is called bme280 \(there are: dht11@4, hx711 left, hx711 r"):
+    with pytest.raises(NotConnected, match=r"no kernel device is called bme280 \(there are: dht11@4, hx711 left, hx711 r"):
         bus.read("bme280", "in_temp_input")
     with pytest.raises(NotConnected, match="there is no in_pressure_input of dht11"):
         bus.read("dht11", "in_pressure_input")

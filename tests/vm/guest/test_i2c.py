@@ -123,7 +123,7 @@ def test_the_iio_bus_reads_the_kernels_own_driver(stick: Stick) -> None:
     assert seen["temp"] / 1000 == pytest.approx(23.0, abs=0.05)
     assert seen["pressure"] * 10 == pytest.approx(1009.0, abs=0.2)
     assert seen["humidityrelative"] / 1000 == pytest.approx(52.0, abs=0.2)
-    with pytest.raises(NotConnected, match=r"no IIO device is called dht11 \(there are: bme280"):
+    with pytest.raises(NotConnected, match=r"no kernel device is called dht11 \(there are: bme280"):
         iio.read("dht11", "in_temp_input")
     stick.unplug()
     wait_until(lambda: not i2c_adapters("MCP2221"))
