@@ -117,6 +117,18 @@ def test_bytes_without_the_settings_are_refused(data: bytes) -> None:
             decode(data, WANTED)
 
 
+@given(st.binary(min_size=6, max_size=6))
+def test_any_values_are_possible_or_refused(data: bytes) -> None:
+    """Behind right settings: a cold junction that the part survives and 19 bits of a hot one, or an error of ours."""
+    try:
+        hot_c, cold_c = decode(WANTED + data, WANTED)
+    except DeviceError:
+        return
+    assert -55 <= cold_c <= 125
+    assert -2048 <= hot_c < 2048
+    assert data[5] == 0
+
+
 @given(st.integers(0, 79), st.binary(min_size=6, max_size=6))
 def test_a_flipped_setting_is_refused(bit: int, rest: bytes) -> None:
     """Any single bit of the first ten registers."""

@@ -25,6 +25,18 @@ def test_decode(data: bytes, raw: int) -> None:
     assert decode(data) == raw
 
 
+@given(st.binary(min_size=3, max_size=3))
+def test_any_bytes_are_counts_or_refused(data: bytes) -> None:
+    """What passes lies strictly inside the converter's range."""
+    try:
+        raw = decode(data)
+    except InvalidData:
+        assert data in (b"\x7f\xff\xff", b"\x80\x00\x00")
+        return
+    assert -(1 << 23) < raw < (1 << 23) - 1
+    assert raw % (1 << 24) == int.from_bytes(data, "big")
+
+
 @pytest.mark.parametrize("data", [b"\x7f\xff\xff", b"\x80\x00\x00"])
 def test_a_saturated_converter_is_no_weight(data: bytes) -> None:
     """Both ends: overload, or a wire of the cell is off."""
@@ -162,13 +174,17 @@ def test_after_a_power_cut_it_is_set_up_again(wire: Wire) -> None:
 def test_a_part_that_stands_still_is_a_timeout(wire: Wire) -> None:
     """A calibration that does not end, and a conversion that does not come."""
     wire.place("nau7802")
+    naps = list[float]()
     with pytest.raises(DeviceTimeout, match="calibration does not end"):
-        wire.open(sleep=lambda _: None).read()
+        wire.open(sleep=naps.append).read()
+    assert naps == [0.01, 0.6, *[0.02] * 60]
     scale = wire.open()
     scale.read()
-    scale._sleep = lambda _: None
-    with pytest.raises(DeviceTimeout, match="no conversion"):
+    naps.clear()
+    scale._sleep = naps.append
+    with pytest.raises(DeviceTimeout, match=r"no conversion within 0\.24 s"):
         scale.read()
+    assert naps == [0.02] * 12
 
 
 @pytest.mark.parametrize(

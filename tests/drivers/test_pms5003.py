@@ -50,6 +50,19 @@ def test_no_single_bit_error_passes(bit: int) -> None:
         decode((int.from_bytes(FRAME, "big") ^ 1 << bit).to_bytes(32, "big"))
 
 
+@given(st.lists(st.integers(0, 65535), min_size=12, max_size=12), st.binary(min_size=2, max_size=2))
+def test_any_counts_are_masses_or_a_failure(words: list[int], end: bytes) -> None:
+    """A frame whose sum is right: the room's three words as they are, or SensorFailure when no particle is seen."""
+    frame = with_sum(FRAME[:4] + struct.pack(">12H", *words) + end)
+    try:
+        samples = decode(frame)
+    except SensorFailure:
+        assert not any(words[6:])
+        return
+    assert [sample.value for sample in samples] == words[3:6]
+    assert all((sample.reason is Reason.GOOD) is (end[1] == 0) for sample in samples)
+
+
 @given(st.binary(max_size=40))
 def test_other_bytes_are_refused(data: bytes) -> None:
     """What is no frame is InvalidData, whatever it is."""

@@ -28,6 +28,18 @@ def test_no_single_bit_error_passes(co2: int, temperature: int, humidity: int, b
         decode((int.from_bytes(frame, "big") ^ 1 << bit).to_bytes(9, "big"))
 
 
+@given(st.binary(max_size=10))
+def test_any_bytes_are_a_possible_value_or_refused(data: bytes) -> None:
+    """Nothing but numbers that the part can send, or an error of ours, comes out."""
+    try:
+        co2_ppm, temperature_c, humidity_pct = decode(data)
+    except DeviceError:
+        return
+    assert 0 < co2_ppm <= 65535
+    assert -45 <= temperature_c <= 130
+    assert 0 <= humidity_pct <= 100
+
+
 def test_air_without_carbon_dioxide_is_a_failure() -> None:
     """The value 0 has a good checksum and is none."""
     with pytest.raises(SensorFailure, match="0 ppm"):

@@ -123,6 +123,21 @@ def test_no_single_bit_error_passes(raw: list[int], bit: int, status_bit: int) -
         decode(frame, (int.from_bytes(HEALTHY, "big") ^ 1 << status_bit).to_bytes(6, "big"))
 
 
+@given(st.lists(st.integers(0, 65535), min_size=9, max_size=9), st.integers(0, 0xFFFFFFFF))
+def test_any_words_are_numbers_or_bad(raw: list[int], flags: int) -> None:
+    """Whatever words and flags come: no number (NaN) exactly when it is Bad, else the word by its scale and sign."""
+    try:
+        samples = decode(sensirion_words(*raw), sensirion_words(flags >> 16, flags & 0xFFFF))
+    except SensorFailure:
+        assert flags & 1 << STATUS_BITS["fan"]
+        return
+    scales = (10, 10, 10, 10, 100, 200, 10, 10, 1)
+    for place, (word, scale, sample) in enumerate(zip(raw, scales, samples, strict=True)):
+        signed = word - 0x10000 if 4 <= place <= 7 and word >= 0x8000 else word
+        assert math.isnan(sample.value) is (sample.reason.quality is Quality.BAD)
+        assert math.isnan(sample.value) or sample.value == signed / scale
+
+
 @pytest.mark.parametrize("temperature", [-9.5, 0.0, 31.25, 59.0])
 def test_independent_drivers_agree(wire: Wire, monkeypatch: pytest.MonkeyPatch, temperature: float) -> None:
     """Sensirion's own driver, Adafruit's (which knows no negative numbers) and ours read the truth."""

@@ -37,6 +37,18 @@ def test_no_single_bit_error_passes(voc: int, nox: int, bit: int) -> None:
         decode((int.from_bytes(frame, "big") ^ 1 << bit).to_bytes(6, "big"))
 
 
+@given(st.integers(0, 65535), st.integers(0, 65535))
+def test_any_words_are_ticks_or_a_failure(voc: int, nox: int) -> None:
+    """Only what lies strictly within the scale is a measurement."""
+    try:
+        assert decode(sensirion_words(voc, nox)) == (voc, nox)
+    except SensorFailure:
+        assert not (0 < voc < 65000 and 0 < nox < 65000)
+        return
+    assert 0 < voc < 65000
+    assert 0 < nox < 65000
+
+
 @pytest.mark.parametrize("ticks", [(0, 15000), (30000, 65535), (65000, 15000)])
 def test_the_end_of_the_scale_is_a_failure(ticks: tuple[int, int]) -> None:
     """A pixel that gives the end of its scale has burnt out; the index must not call that clean air."""

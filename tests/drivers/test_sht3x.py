@@ -21,6 +21,15 @@ def test_decode(ticks: tuple[int, int], expected: tuple[float, float]) -> None:
     assert decode(sensirion_words(*ticks)) == pytest.approx(expected, abs=0.001)
 
 
+@given(st.integers(0, 65535), st.integers(0, 65535), st.integers(0, 47))
+def test_words_are_exact_and_no_single_bit_error_passes(temperature: int, humidity: int, bit: int) -> None:
+    """65535 ticks are the whole span; each word has its CRC."""
+    frame = sensirion_words(temperature, humidity)
+    assert decode(frame) == pytest.approx((temperature * 175 / 65535 - 45, humidity / 655.35), abs=1e-9)
+    with pytest.raises(InvalidData):
+        decode((int.from_bytes(frame, "big") ^ 1 << bit).to_bytes(6, "big"))
+
+
 @given(st.binary(max_size=8))
 def test_any_bytes_are_a_possible_value_or_refused(data: bytes) -> None:
     """Nothing but an InvalidData or numbers that the part can send comes out."""

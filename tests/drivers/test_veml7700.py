@@ -32,6 +32,18 @@ def test_decode() -> None:
         decode(0xFFFF, RANGES[4])
 
 
+@given(st.integers(0, 0xFFFF), st.sampled_from(RANGES))
+def test_any_counts_are_a_possible_light_or_refused(counts: int, measured_in: Range) -> None:
+    """More counts are more light, never less than by the straight line; all ones are refused."""
+    try:
+        lx = decode(counts, measured_in)
+    except InvalidData:
+        assert counts == 0xFFFF
+        return
+    assert counts * measured_in.lx_per_count <= lx
+    assert counts == 0 or decode(counts - 1, measured_in) < lx
+
+
 @given(st.integers(0, 0xFFFE), st.sampled_from(RANGES))
 def test_the_chosen_range_fits_the_light(counts: int, now: Range) -> None:
     """The range is kept while its counts are good; otherwise the next one has neither too many nor needlessly few."""
