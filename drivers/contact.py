@@ -41,5 +41,7 @@ SPEC = Spec(
     "1 kohm to 3.3 V and `pull: none`. Never more than 3.3 V on a line: an opto-coupler for anything else.",
     conversion="The kernel reports a change when it has lasted for `debounce`.",
     faults="A cut wire reads as the level of the pull resistor: wire it so that this is the dangerous meaning "
-    "(normally closed to ground, pull up, active high). A short circuit can't be told from a closed switch.",
+    "(normally closed to ground, pull up, active high). A short circuit can't be told from a closed switch: driver "
+    "`eol_loop` tells both. GPIO chip gone: BadNotConnected.",
+    undetected=("cut", "short"),
 )

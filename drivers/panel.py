@@ -42,4 +42,5 @@ SPEC = Spec(
     faults="The panel stays the safety device: it acts by itself, we only learn of it. Alarm, panel without power (its "
     "relay drops), cut wire and pulled plug all read as alarm. A short circuit of the wire reads as all well, and a "
     "contact can't show it: run it inside the panel, test it with the panel, or supervise it with `eol_loop`.",
+    undetected=("cut", "short"),
 )
