@@ -39,13 +39,14 @@ class Wires:
             handle.close()
 
     def reopen(self, name: str) -> None:
-        """Close a bus so that the next use opens it afresh. Raises OSError.
+        """Close a bus; its next use opens it afresh. Raises OSError.
 
+        Everybody keeps the one handle: an output on this line must not hold the old one while devices wait for a new.
         Not a GPIO chip: outputs hang on it, and it finds its lines again by itself.
         """
         with self._lock:
             bus = self._buses.get(name)
-            handle = None if bus is None or bus.type == "gpio" else self._open.pop(bus, None)
+            handle = None if bus is None or bus.type == "gpio" else self._open.get(bus)
         if handle is not None:
             handle.close()
 

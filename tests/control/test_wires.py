@@ -63,3 +63,29 @@ def test_two_sensors_with_one_address_are_two_devices(machine: Machine) -> None:
     for _ in range(2):
         assert [round(read_of(driver)) for driver in drivers] == [3, 8]
     wires.close()
+
+
+def test_a_line_that_is_reopened_stays_one_line() -> None:
+    """An output keeps what it was given, and devices get the same again: two handles would shut each other out."""
+    handles: list[Handle] = []
+
+    def opened(_bus: Bus) -> Handle:
+        handles.append(Handle())
+        return handles[-1]
+
+    wires = Wires(opened)
+    wires.configure((Bus("sensors", "i2c", "/dev/i2c-1"),))
+    device = Device("air", "sht4x", "sensors", "control", "polled", 1.0, 1.0, {"address": 0x44}, ())
+    wires.device(device)
+    wires.reopen("sensors")
+    wires.device(device)
+    assert [handle.closed for handle in handles] == [1]
+
+
+class Handle:
+    """A bus that counts how often it was closed."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
