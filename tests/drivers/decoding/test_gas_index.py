@@ -48,7 +48,7 @@ def long_event(second: int, chance: random.Random) -> int:
     ],
 )
 def test_sensirions_implementation_agrees(gas: Gas, oracle_name: str, trace: Trace, seconds: int) -> None:
-    """Hours of ordinary, busy and wild air: the same index, second by second, but for rounding."""
+    """Hours of ordinary, busy and wild air: the same index second by second, and the same normal learnt, to a tick."""
     from sensirion_gas_index_algorithm import nox_algorithm, voc_algorithm
 
     oracle = {"VocAlgorithm": voc_algorithm.VocAlgorithm, "NoxAlgorithm": nox_algorithm.NoxAlgorithm}[oracle_name]()
@@ -58,6 +58,10 @@ def test_sensirions_implementation_agrees(gas: Gas, oracle_name: str, trace: Tra
         ticks = trace(second, chance)
         index = ours.feed(ticks)
         worst = max(worst, abs(index - oracle.process(ticks)))
+        if second > 100:
+            mean, deviation = oracle._algorithm.get_states()  # whole numbers, of single precision
+            assert ours._normal.mean == pytest.approx(mean + 0.5, abs=1.0)
+            assert ours._normal.deviation == pytest.approx(deviation + 0.5, abs=1.0)
         highest = max(highest, index)
     assert worst <= 1
     assert trace is calm or highest > (20 if gas is NOX else 250)
