@@ -6,7 +6,8 @@ Levels: Raspberry Pi documentation "GPIO pads control", 3.3 V, at most 16 mA. ve
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.core.driver import Channel, DigitalLines, DigitalOutput, Spec, option
+from gateway.core.driver import Bus, Channel, DigitalLines, DigitalOutput, Spec, option
+from gateway.core.reading import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,11 @@ def open_output(bus: DigitalLines, options: Options, safe: bool) -> DigitalOutpu
     return bus.output(options.line, active_low=options.active == "low", initial=safe)
 
 
+def safe_state(bus: Bus, options: Options, safe: Value) -> tuple[str, ...]:
+    """The line at its physical level."""
+    return (f"gpio {bus.device} {options.line} {int(bool(safe) is (options.active == 'high'))}",)
+
+
 SPEC = Spec(
     name="relay",
     title="Relay or contactor",
@@ -29,6 +35,7 @@ SPEC = Spec(
     direction="output",
     options=Options,
     open=open_output,
+    safe_state=safe_state,
     channels=lambda _options: (Channel("on"),),
     claims=lambda options: (f"line GPIO{options.line}",),
     sample="gas_valve: {driver: relay, bus: header, line: GPIO17, active: high, safe: off, lease: 3 s}",
@@ -36,4 +43,5 @@ SPEC = Spec(
     faults="The line itself is read back after each change. A welded contact or a dead coil only shows with "
     "`read_back`, an auxiliary contact wired to an input. Fit an external resistor to the safe level: it decides "
     "while the Pi boots.",
+    undetected=("cut", "welded"),
 )

@@ -201,6 +201,12 @@ class Machine:
         """Change truths, written `device__channel=value`, and have them on the wires."""
         self.do(lambda: self.truths.update({key.replace("__", "."): value for key, value in truths.items()}))
 
+    def truth(self, point: str) -> float:
+        """What is true now of `name.channel`: of an output's part, what its load does."""
+        seen: list[float] = []
+        self.do(lambda: seen.append(self.truths[point]))
+        return seen[0]
+
     def fault(self, name: str, kind: str, for_s: float = float("inf")) -> None:
         """Inflict a fault, or end it ("none"), and have it on the wires."""
         condition = self.conditions[name]

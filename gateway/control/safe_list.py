@@ -1,17 +1,25 @@
 """The list that the safe-state program drives when everything else is broken (libexec/safe-state)."""
 
+import logging
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
+from drivers import registry
 from gateway.control.durable import write_atomically
 from gateway.settings.model import Bus, Configuration, Output
 
+_log = logging.getLogger(__name__)
+
 
 def safe_list(configuration: Configuration) -> bytes:
-    """`gpio <chip> <offset> <physical level>` for every output on a GPIO chip, sealed with a CRC-32."""
+    """What each output's driver says of its safe state, GPIO lines first, sealed with a CRC-32.
+
+    A driver that can't say costs its own output only.
+    """
     buses = {bus.name: bus for bus in configuration.buses}
-    lines = "".join(_lines(configuration.outputs, buses)).encode()
+    entries = [entry for output in configuration.outputs for entry in _entries(output, buses[output.bus])]
+    lines = "".join(f"{entry}\n" for entry in sorted(entries, key=lambda entry: not entry.startswith("gpio "))).encode()
     return lines + b"crc32 %08x\n" % zlib.crc32(lines)
 
 
@@ -25,9 +33,14 @@ def write_safe_list(path: Path, configuration: Configuration) -> None:
         write_atomically(path, data)
 
 
-def _lines(outputs: Iterable[Output], buses: dict[str, Bus]) -> Iterable[str]:
-    for output in outputs:
-        bus = buses[output.bus]
-        if bus.type == "gpio":
-            active_low = output.options.get("active") == "low"
-            yield f"gpio {bus.device} {output.options['line']} {int(output.policy.safe is not active_low)}\n"
+def _entries(output: Output, bus: Bus) -> Iterator[str]:
+    try:
+        spec = registry.load(output.driver)
+        entries = spec.safe_state(bus, spec.options_of(output.options), output.policy.safe)
+    except Exception:  # a driver of others may raise anything
+        _log.exception("nothing but %s itself will drive it safe: its driver can't say how", output.name)
+        return
+    mux = output.mux
+    for entry in entries:
+        behind = mux is not None and entry.startswith("i2c ")
+        yield f"{entry} mux 0x{mux.address:02x} {mux.channel}" if mux is not None and behind else entry

@@ -230,3 +230,137 @@ def test_every_driver_is_held_to_it() -> None:
             assert part.name == spec.name
             assert part.faults, f"{spec.name}: its part can't break"
             assert not set(spec.undetected) - part.faults, f"{spec.name}: undetected names what its part can't have"
+
+
+class Driven:
+    """An output's part on a simulated wire, and its driver above, as the guard uses it."""
+
+    def __init__(self, machine: Machine, spec: Spec) -> None:
+        self.machine = machine
+        self.spec = spec
+        self.options = pages.sample_options(spec)
+        self.device = NODES.get(spec.bus, SHARED.get(spec.bus, "")).format(1)
+        plain = {name: getattr(self.options, name) for name in self.options.__slots__}
+        machine.place(spec.name, "part", Wiring(spec.bus, self.device, plain))
+        machine.start()
+        (channel,) = spec.channels(self.options)
+        self._point, self._is_binary = f"part.{channel.name}", channel.is_binary
+        self.off: float | bool = False if channel.is_binary else 0.0
+        self.on: float | bool = True if channel.is_binary else 60.0
+        self._bus = open_bus(Bus("bus", spec.bus, self.device), machine.root)
+        self.handle: Any = None
+
+    @property
+    def breaks(self) -> str:
+        """What is pulled out: the part, or the chip that its line belongs to."""
+        return SHARED.get(self.spec.bus, "part")
+
+    def claim(self, safe: object) -> None:
+        self.handle = self.spec.open(self._bus, self.options, safe)
+
+    def load(self) -> float | bool:
+        """What the load does."""
+        truth = self.machine.truth(self._point)
+        return truth > 0.5 if self._is_binary else truth
+
+    def put(self, level: object) -> None:
+        """As the guard does it: drive, read back, let the handle do what it does by itself."""
+        self.handle.drive(level)
+        assert self.handle.level() == pytest.approx(level, abs=0.5)
+        service = getattr(self.handle, "service", None)
+        if service is not None:
+            now_ns = SystemClock().now_ns()
+            assert service(now_ns) > now_ns
+
+    def close(self) -> None:
+        self._bus.close()
+
+
+def outputs() -> list[Any]:
+    """Every driver of an output."""
+    specs = [spec for spec in map(registry.load, registry.known()) if spec.direction == "output"]
+    return [pytest.param(spec, id=spec.name) for spec in specs]
+
+
+@pytest.fixture
+def driven(machine: Machine, request: pytest.FixtureRequest) -> Iterator[Driven]:
+    """The part of one output driver."""
+    made = Driven(machine, request.param)
+    yield made
+    made.close()
+
+
+each_output = pytest.mark.parametrize("driven", outputs(), indirect=True)
+
+
+@each_output
+def test_what_is_driven_appears_at_the_load_and_reads_back(driven: Driven) -> None:
+    """Claiming at safe energises nothing; on and off reach the load."""
+    driven.claim(driven.off)
+    assert driven.load() == driven.off
+    for level in (driven.on, driven.off, driven.on):
+        driven.put(level)
+        assert driven.load() == pytest.approx(level, abs=1.0)
+
+
+@each_output
+def test_an_output_claimed_on_a_part_that_was_left_on_is_safe(driven: Driven) -> None:
+    """A control that died left it on: its successor's claim makes it safe."""
+    driven.claim(driven.off)
+    driven.put(driven.on)
+    close = getattr(driven.handle, "close", None)
+    if close is not None:
+        close()
+    driven.claim(driven.off)
+    assert driven.load() == driven.off
+
+
+@each_output
+def test_an_output_that_is_unplugged_says_so_and_is_driven_again(driven: Driven) -> None:
+    """An error within the deadline, never a level; plugged in again it is driven to what is wanted."""
+    driven.claim(driven.off)
+    driven.put(driven.on)
+    driven.machine.plug(driven.breaks, False)
+    for attempt in (lambda: driven.handle.drive(driven.on), driven.handle.level):
+        began = time.monotonic()
+        with pytest.raises(OSError, match=r"\w"):
+            attempt()
+        assert time.monotonic() - began < driven.spec.deadline_of(driven.options) + LATE_S
+    driven.machine.plug(driven.breaks, True)
+    driven.put(driven.on)
+    assert driven.load() == pytest.approx(driven.on, abs=1.0)
+
+
+@each_output
+def test_a_healthy_looking_read_back_is_the_truth_under_every_fault(driven: Driven) -> None:
+    """What is read back without an error is what the part does, but for what the driver's page calls undetected."""
+    part = part_of(driven.spec)
+    assert part.name == driven.spec.name
+    assert not set(driven.spec.undetected) - part.faults
+    driven.claim(driven.off)
+    wrong: list[str] = []
+    for fault in sorted(part.faults - set(driven.spec.undetected)):
+        for level in (driven.on, driven.off):
+            driven.machine.fault("part", fault)
+            began = time.monotonic()
+            try:
+                driven.put(level)
+                right = driven.load() == pytest.approx(level, abs=1.0)
+            except OSError:
+                right = True
+            in_time = time.monotonic() - began < 2 * driven.spec.deadline_of(driven.options) + LATE_S
+            driven.machine.fault("part", "none")
+            wrong += [] if right and in_time else [f"{fault}: {level}, {right=}, {in_time=}"]
+    assert wrong == []
+
+
+def test_every_output_says_how_it_is_made_safe() -> None:
+    """The safe-state program must know each kind of output."""
+    bus = Bus("bus", "gpio", "/dev/NODE")
+    for case in outputs():
+        spec: Spec = case.values[0]
+        options = pages.sample_options(spec)
+        safe = False if spec.channels(options)[0].is_binary else 0.0
+        lines = spec.safe_state(bus, options, safe)
+        assert lines
+        assert all(line.split()[0] in {"gpio", "i2c", "modbus", "file"} and "\n" not in line for line in lines)

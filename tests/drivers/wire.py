@@ -44,7 +44,7 @@ class Wire:
         self.quantities: Mapping[str, Quantity] = {}
         self._opened: list[Any] = []
 
-    def place(self, driver: str, kind: BusKind = "i2c", device: str = NODE, **changes: Any) -> None:
+    def place(self, driver: str, kind: BusKind = "i2c", device: str = NODE, /, **changes: Any) -> None:
         """Put the driver's part on its bus, with its sample's options but for `changes`."""
         self.driver, self._kind, self._device = driver, kind, device
         self.options = dataclasses.replace(pages.sample_options(registry.load(driver)), **changes)
@@ -55,12 +55,17 @@ class Wire:
 
     def open(self, **injected: Any) -> Any:
         """The production driver on the production bus; it sleeps on the wire's clock."""
-        bus = open_bus(Bus("bus", self._kind, self._device), self.machine.root)
-        self._opened.append(bus)
+        bus = self.bus()
         opener = registry.load(self.driver).open
         if not injected and "sleep" in inspect.signature(opener).parameters:
             injected = {"sleep": self.timer.sleep}
         return opener(bus, self.options, **injected)
+
+    def bus(self) -> Any:
+        """The production bus itself."""
+        bus = open_bus(Bus("bus", self._kind, self._device), self.machine.root)
+        self._opened.append(bus)
+        return bus
 
     def smbus(self) -> SMBus:
         """smbus2 on the same adapter, for independent drivers."""
