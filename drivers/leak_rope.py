@@ -16,8 +16,6 @@ from gateway.core.errors import SensorFailure
 from gateway.core.quality import Reason
 from gateway.core.reading import Sample
 
-HIGHEST_OHM = 1e6
-
 
 @dataclass(frozen=True, slots=True)
 class Options:

@@ -22,7 +22,6 @@ CALS, CAL_ERR = 1 << 2, 1 << 3
 REG_CHPS_OFF = 0x30  # the datasheet's value for this register
 PGA_CAP_EN = 1 << 7
 RESET_S, ANALOGUE_S = 0.01, 0.6
-CONVERSION_S = 0.1
 POLL_S, POLLS = 0.02, 12
 CALIBRATION_POLLS = 60
 LOWEST, HIGHEST = -(1 << 23), (1 << 23) - 1
