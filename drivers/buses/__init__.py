@@ -11,7 +11,7 @@ _MODULES = {
     "spi": "spi",
     "serial": "serial_port",
     "modbus_rtu": "modbus",
-    "modbus_tcp": "modbus",
+    "modbus_tcp": "modbus_tcp",
     "onewire": "onewire",
     "iio": "iio",
     "gpio": "digital",

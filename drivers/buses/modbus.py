@@ -1,7 +1,6 @@
 """Modbus RTU on a serial line: one request at a time, silence between frames, echo and late replies recognised."""
 
 import time
-from typing import TYPE_CHECKING, Union
 
 from drivers.buses import modbus_frames as frames
 from drivers.buses.serial_port import CHARACTER_BITS, SerialLine
@@ -10,21 +9,14 @@ from drivers.decoding import modbus_pdu
 from gateway.core.driver import Bus
 from gateway.core.errors import DeviceTimeout, InvalidData, NotConnected
 
-if TYPE_CHECKING:
-    from drivers.buses.modbus_tcp import TcpConnection
-
 LATE_S = 1.0
 """How long after an unanswered request its reply may still come: RTU replies don't say which request they answer."""
 ADAPTER_S = 0.1  # USB adapters and the kernel hand bytes over in pieces
 QUIET_S, NOISE_S = 0.02, 0.3  # a pause that ends a babble, and how long one is listened to
 
 
-def open_bus(bus: Bus, root: str) -> Union["RtuLine", "TcpConnection"]:
-    """The line of this node or the connection to this url; opened at the first request."""
-    if bus.type == "modbus_tcp":
-        from drivers.buses.modbus_tcp import TcpConnection  # only the field process has any business with the network
-
-        return TcpConnection(bus.url)
+def open_bus(bus: Bus, root: str) -> "RtuLine":
+    """The line of this node; opened at the first request."""
     port = SerialLine(bus.device, root, baud=bus.baud, parity=bus.parity, stop_bits=bus.stop_bits)
     return RtuLine(port, bus.baud)
 

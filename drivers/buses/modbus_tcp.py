@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from drivers.buses import modbus_frames as frames
 from drivers.buses.turns import Turns
 from drivers.decoding import modbus_pdu
+from gateway.core.driver import Bus
 from gateway.core.errors import DeviceTimeout, InvalidData, NotConnected
 
 DEFAULT_PORT = 502
@@ -19,6 +20,11 @@ PAUSES_S = (0.0, 0.5, 1.0, 2.0, 5.0)
 """How long no new connection is tried after the first, second … failure in a row."""
 SILENCES = 2
 """So many requests in a row without one byte back: the connection is dead though TCP has not noticed yet."""
+
+
+def open_bus(bus: Bus, _root: str) -> "TcpConnection":
+    """The connection to this url; made at the first request."""
+    return TcpConnection(bus.url)
 
 
 class TcpConnection:
@@ -102,10 +108,11 @@ class TcpConnection:
                 return header, reply
 
     def _receive(self, connection: socket.socket, length: int, unit: int, deadline: float) -> None:
-        """Have at least so many bytes."""
+        """Have at least so many bytes. A host that never stops talking is heard no longer than a silent one."""
         while len(self._received) < length:
+            left_s = deadline - time.monotonic()
             try:
-                ready, _, _ = select.select([connection], [], [], max(0.0, deadline - time.monotonic()))
+                ready = left_s > 0 and select.select([connection], [], [], left_s)[0]
                 data = connection.recv(4096) if ready else None
             except OSError as error:
                 raise self._lost(error) from error

@@ -194,6 +194,36 @@ def test_replies_in_pieces_the_late_one_before_ours() -> None:
     server.close()
 
 
+def test_a_host_that_never_stops_talking_is_a_silent_one() -> None:
+    """Replies that nobody asked for, faster than they can be read: the call ends in time, the next connects afresh."""
+    foreign = modbus_frames.mbap(0x7777, 1, b"\x03\x04\x00\x01\x00\x02") * 5000
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        stopping = threading.Event()
+        thread = threading.Thread(target=flood, args=(listener, foreign, stopping), daemon=True)
+        thread.start()
+        master = connected(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+        for _ in range(3):
+            began = time.monotonic()
+            with pytest.raises((DeviceTimeout, InvalidData, NotConnected)):
+                words(master, 1)
+            assert time.monotonic() - began < 1.0
+        stopping.set()
+        master.close()
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5.0)
+
+
+def flood(listener: socket.socket, data: bytes, stopping: threading.Event) -> None:
+    """Send `data` again and again to whoever connects."""
+    while not stopping.is_set():
+        try:
+            with listener.accept()[0] as connection:
+                while not stopping.is_set():
+                    connection.sendall(data)
+        except OSError:
+            continue
+
+
 def test_half_a_message_ends_the_connection() -> None:
     """Nobody knows where the next one begins: the rest, when it comes, is not read as something else."""
     server = Scripted(lambda message: good(message)[:9] if server.connections == 1 else good(message))
