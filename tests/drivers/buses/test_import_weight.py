@@ -46,7 +46,7 @@ def loaded(process: str, kind: str) -> set[str]:
 
 @pytest.mark.parametrize("kind", ["", *get_args(BusKind)])
 def test_a_bus_loads_its_own_library_only(kind: str) -> None:
-    """A gateway without Modbus, MQTT, SPI… loads nothing of it; nothing that control opens brings what it may not have."""
+    """A gateway without Modbus, MQTT, SPI… loads nothing of it; control stays light."""
     modules = loaded("field" if kind in FIELD_BUSES else "control", kind)
     tops = {name.partition(".")[0] for name in modules}
     assert tops & HEAVY == LIBRARIES.get(kind, set())
