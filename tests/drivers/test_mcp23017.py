@@ -24,6 +24,20 @@ def registers(**changes: int) -> bytes:
     return bytes(values.get(each, 0) for each in range(REGISTERS))
 
 
+class Direction(enum.Enum):
+    """As in digitalio."""
+
+    INPUT = 1
+    OUTPUT = 2
+
+
+class Pull(enum.Enum):
+    """As in digitalio."""
+
+    UP = 1
+    DOWN = 2
+
+
 class Noting:
     """A bus that notes what is written to it."""
 
@@ -157,9 +171,8 @@ def test_faults_are_errors(wire: Wire, fault: str, error: type[Exception]) -> No
 
 def test_an_independent_driver_agrees(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """Adafruit's driver sees what ours does to the chip, and ours what Adafruit's does."""
-    words: Any = types.ModuleType("digitalio")  # all that it takes from Blinka, which wants a Pi
-    words.Direction = enum.Enum("Direction", "INPUT OUTPUT")
-    words.Pull = enum.Enum("Pull", "UP DOWN")
+    words = types.ModuleType("digitalio")  # what it takes from Blinka, which wants a Pi
+    vars(words).update(Direction=Direction, Pull=Pull, DigitalInOut=object)
     monkeypatch.setitem(sys.modules, "digitalio", words)
     from adafruit_mcp230xx.mcp23017 import MCP23017
 
