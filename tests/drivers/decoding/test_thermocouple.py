@@ -46,6 +46,25 @@ def test_the_last_millivolt_belongs_to_the_curve(kind: Kind, volts: float, celsi
         temperature_c(kind, volts + 0.001)
 
 
+@pytest.mark.parametrize(("kind", "volts"), [("K", -5.891), ("J", -8.095), ("N", -3.990), ("T", -5.603)])
+def test_the_first_millivolt_belongs_to_the_curve(kind: Kind, volts: float) -> None:
+    """The table's coldest voltage is a temperature; a microvolt less is none."""
+    assert temperature_c(kind, volts) == pytest.approx(RANGES_C[kind][0], abs=0.08)
+    with pytest.raises(InvalidData):
+        temperature_c(kind, volts - 0.001)
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high"), [("K", -200, 1372), ("J", -210, 1200), ("N", -200, 1300), ("T", -200, 400)]
+)
+def test_every_degree_is_within_what_nist_promises(kind: Kind, low: int, high: int) -> None:
+    """Degree by degree over the whole range against the reference functions: 0.06 °C at most."""
+    assert RANGES_C[kind] == (low, high)
+    off = {c: temperature_c(kind, millivolts(kind, c)) - c for c in range(low + 1, high)}
+    assert max(off.values()) < 0.06
+    assert min(off.values()) > -0.06
+
+
 @given(st.sampled_from(KINDS), st.floats(0, 1))
 def test_both_sides_agree_everywhere(kind: Kind, share: float) -> None:
     """The inverse functions are within 0.06 °C of the reference functions over their whole range."""
