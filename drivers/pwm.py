@@ -7,8 +7,9 @@ Modulation (PWM) interface", sysfs. verified: fake.
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.core.driver import AnalogOutput, Channel, DigitalLines, Spec, option
+from gateway.core.driver import AnalogOutput, Bus, Channel, DigitalLines, Spec, option
 from gateway.core.errors import NotConnected, WrongOption
+from gateway.core.reading import Value
 
 CHANNELS = {12: 0, 13: 1, 18: 0, 19: 1}
 """GPIO line → channel of the controller: two lines of one channel would show the same."""
@@ -81,6 +82,14 @@ def open_output(bus: DigitalLines, options: Options, safe: float) -> Pwm:
     return Pwm(line, options.min_level)
 
 
+def safe_state(_bus: Bus, options: Options, safe: Value) -> tuple[str, ...]:
+    """The duty of the channel that this driver has exported and given its period. Up to a Pi 4 it is pwmchip0's."""
+    part = (safe if safe >= options.min_level else 0.0) / 100
+    period_ns = round(1e9 / options.frequency_hz)
+    duty_ns = round(period_ns * (1 - part if options.active == "low" else part))
+    return (f"file /sys/class/pwm/pwmchip0/pwm{CHANNELS[options.line]}/duty_cycle {duty_ns}",)
+
+
 SPEC = Spec(
     name="pwm",
     title="Fan, dimmer or proportional valve with pulse-width modulation",
@@ -107,6 +116,9 @@ SPEC = Spec(
     faults="What the kernel puts out is read back after each change and once a second, so a driver that was unloaded "
     "or a program that interferes shows, and is made good when it can be. The line itself can't be read back: a broken "
     "transistor or a seized fan shows only with `read_back` or a tachometer. **The PWM goes on when the gateway "
-    "dies**, however it dies, at the last level; the safe-state program then writes the safe one. A load that must not "
-    "run unattended gets its power through a relay that falls off.",
+    "dies**, however it dies, at the last level; the safe-state program then writes the safe one, into pwmchip0 "
+    "(on a Pi 5 look in `/sys/class/pwm`: where the controller has another number, that program can't). A load that "
+    "must not run unattended gets its power through a relay that falls off.",
+    undetected=("cut", "welded"),
+    safe_state=safe_state,
 )

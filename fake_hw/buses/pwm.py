@@ -22,7 +22,10 @@ _FRESH = {"period": "0", "duty_cycle": "0", "polarity": "normal", "enable": "0"}
 
 
 def create(machine: "Machine", device: str) -> "PwmTree":
-    """The two-channel controller of a Pi 4 with its overlay; its condition is called "pwm", unplugged: unloaded."""
+    """The two-channel controller of a Pi 4 with its overlay; its condition is called "pwm".
+
+    Unplugged, or without its carrier (the chip of the lines, which RP1 is for both): its driver is not loaded.
+    """
     del device  # there is one
     tree = PwmTree(machine.root, machine.condition("pwm"))
     machine.loop.every(LOOK_S, tree.look)
@@ -44,7 +47,8 @@ class PwmTree:
 
     def sync(self) -> None:
         """Follow the driver's plug and what was written."""
-        if not self._condition.plugged:
+        carrier = self._condition.carrier
+        if not self._condition.plugged or (carrier is not None and not carrier.plugged):
             self.vanish()
             return
         if not os.path.isdir(self._device):

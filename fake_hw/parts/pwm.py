@@ -9,6 +9,7 @@ def _place(machine: Machine, name: str, wiring: Wiring) -> None:
     condition = machine.condition(name, PART.faults)
     controller = machine.bus("pwm")
     machine.bus(wiring.kind, wiring.device)
+    machine.condition("pwm").carrier = machine.condition(wiring.device)
     channel, turned = _CHANNEL[wiring.options["line"]], wiring.options["active"] == "low"
 
     def step() -> None:

@@ -16,7 +16,6 @@ from gateway.core.driver import Bus
 from gateway.core.errors import DeviceError, NotConnected, WrongOption
 
 CHIP = "/dev/gpiochip0"
-KHZ25 = {"frequency_hz": 25_000.0}
 
 
 @pytest.fixture
@@ -79,6 +78,20 @@ def test_a_fan_that_would_not_start_gets_nothing(machine: Machine, fan: Callable
     for level, given in ((19.9, 0.0), (20.0, 20.0), (5.0, 0.0)):
         output.drive(level)
         assert (gets(machine), output.level()) == (given, level)
+
+
+@pytest.mark.parametrize(("active", "safe"), [("high", 0.0), ("low", 0.0), ("high", 40.0), ("low", 10.0)])
+def test_the_safe_state_program_can_do_it_alone(
+    machine: Machine, fan: Callable[..., Any], active: str, safe: float
+) -> None:
+    """What the list says, written into that file, gives the load its safe level, `min_level` and sense included."""
+    changes: dict[str, Any] = {"line": 13, "active": active, "min_level": 20.0, "frequency_hz": 1000.0}
+    fan(**changes).drive(80.0)
+    (entry,) = pwm.SPEC.safe_state(Bus("header", "gpio", CHIP), pwm.Options(**changes), safe)
+    kind, path, text = entry.split(maxsplit=2)
+    assert kind == "file"
+    Path(machine.path(path)).write_text(text, encoding="ascii")
+    assert gets(machine) == (safe if safe >= 20 else 0.0)
 
 
 @pytest.mark.parametrize("line", [0, 17, 14, 53])
