@@ -3,6 +3,7 @@
 import importlib
 import queue
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -159,6 +160,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     undo()
     made.stop()
     shutil.rmtree(root, ignore_errors=True)
+    for module in ("adafruit_dht", "board", "digitalio", "microcontroller", "pulseio"):
+        sys.modules.pop(module, None)  # they belong to this machine's root
 
 
 def is_right(reading: Reading, truth: float, quantity: Quantity) -> bool:
