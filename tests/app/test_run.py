@@ -47,7 +47,8 @@ def kitchen() -> Configuration:
 
 def arguments(paths: StatePaths, **changes: Any) -> argparse.Namespace:
     """What the command line makes of `gateway run --sim`."""
-    typed: dict[str, Any] = {"file": None, "state": paths.state, "sim": True, "speed": 2.0, "people": False, "scenario": None}
+    typed: dict[str, Any] = {"file": None, "state": paths.state, "sim": True, "speed": 2.0, "people": False}
+    typed["scenario"] = None
     return argparse.Namespace(**{**typed, **changes})
 
 
