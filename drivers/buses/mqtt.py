@@ -27,7 +27,9 @@ PORTS = {"mqtt": 1883, "mqtts": 8883}
 CONNECT_S = 5.0
 KEEPALIVE_S = 20
 BACKOFF_S = (1.0, 30.0)
-PACKET_LIMIT = 64 * 1024  # told to the broker, which then drops what is larger
+PACKET_LIMIT = (
+    64 * 1024
+)  # told to the broker, which then drops what is larger; of what comes all the same no more is kept
 WAITING_LIMIT = 100  # messages of one device that wait for its driver; of more the oldest go
 _STEP_S = 1.0
 
@@ -45,18 +47,25 @@ class MqttBroker:
         self._credentials = credentials
         self._lock = threading.Lock()
         self._sessions: dict[tuple[str, str], _Session] = {}
+        self._closed = False
 
     def subscribe(self, topics: Sequence[str], username: str = "", password_file: str = "") -> "TopicSubscription":
-        """Messages of these topics from now on; under the device's own credentials when there are any."""
+        """Messages of these topics from now on; under the device's own credentials when there are any.
+
+        Raises NotConnected after `close`.
+        """
         own = (username, password_file) if username else (self._bus.username, self._bus.password_file)
         with self._lock:
+            if self._closed:
+                raise NotConnected(f"bus {self._bus.name} was closed: open it again")
             if own not in self._sessions:
                 self._sessions[own] = _Session(self._bus, self._credentials, *own)
             return self._sessions[own].subscribe(topics)
 
     def close(self) -> None:
-        """End every connection; every `next` that waits returns None. Blocks for 2 s at most."""
+        """End every connection, for good; every `next` that waits returns None. Blocks for 2 s at most."""
         with self._lock:
+            self._closed = True
             sessions, self._sessions = list(self._sessions.values()), {}
         for session in sessions:
             session.end()
@@ -111,7 +120,7 @@ class _Session:
         with self._changed:
             self._subscriptions.append(subscription)
             self._wanted |= subscription.topics
-        os.eventfd_write(self._poke, 1)
+            self._wake()
         return subscription
 
     def unsubscribe(self, subscription: TopicSubscription) -> None:
@@ -142,13 +151,16 @@ class _Session:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
-        os.eventfd_write(self._poke, 1)
+            self._wake()
 
     def join(self) -> None:
         """Wait until it has hung up, 2 s at most: a name that is being resolved can't be hurried."""
         self._thread.join(2.0)
-        if not self._thread.is_alive():
-            os.close(self._poke)
+
+    def _wake(self) -> None:
+        """Have the thread look again soon. Under the lock."""
+        if self._poke >= 0:
+            os.eventfd_write(self._poke, 1)
 
     # the thread's side
 
@@ -160,12 +172,15 @@ class _Session:
             try:
                 client = self._connect()
                 self._serve(client)
-            except (OSError, ValueError) as error:
+            except Exception as error:  # a broker's garbage may bring anything out of paho
                 self._lost(self._word or self._words(error))
             if client is not None:
                 _hang_up(client)
             rest_s = BACKOFF_S[0] if self._connected else min(2 * rest_s, BACKOFF_S[1])
             self._rest(rest_s)
+        with self._changed:
+            poke, self._poke = self._poke, -1
+            os.close(poke)
 
     def _connect(self) -> "Client":
         """A greeted client. Raises OSError, also in the broker's words."""
@@ -256,7 +271,7 @@ class _Session:
         except UnicodeDecodeError:
             return  # none of ours
         now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        heard = Message(topic, bytes(message.payload), now_ns, bool(message.retain))
+        heard = Message(topic, bytes(message.payload[:PACKET_LIMIT]), now_ns, bool(message.retain))
         with self._changed:
             for subscription in self._subscriptions:
                 if topic in subscription.topics:
