@@ -1,5 +1,6 @@
 """Time-proportioning in virtual time, and on the simulated chip."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -102,7 +103,7 @@ def test_the_mean_is_exact(level: float, period_s: float, mains: int, least_s: f
         on = bench.run(-(-now * 10**9 // bench.per_s) - bench.line.now_ns)
         due += period * level / 100
         given_in_all += on
-        assert abs(given_in_all - due) <= max(1.0, least_s * bench.per_s) + 1e-4
+        assert abs(given_in_all - due) <= max(1, math.ceil(least_s * bench.per_s)) + 1e-4
         assert on == pytest.approx(round(on), abs=1e-5)
 
 
@@ -188,6 +189,22 @@ def test_pulses_and_pauses_are_long_enough() -> None:
         on = bench.run(100_000_000_000)
         assert on == pytest.approx(100 * level, abs=5)
         assert min(bench.pulses()) >= 5 - 1e-3
+
+
+def test_a_changed_level_does_not_cut_a_pulse_short() -> None:
+    """A pulse that has begun lasts `min_pulse`, and so does the pause after it."""
+    bench = Bench(min_pulse_s=0.1)
+    bench.drive(50.0)
+    begun = bench.run(20_000_000)
+    assert 0 < begun < 2
+    bench.drive(0.1)
+    assert begun + bench.run(2_000_000_000) == pytest.approx(10.0, abs=1e-6)
+    bench = Bench(min_pulse_s=0.1)
+    bench.drive(10.0)
+    bench.run(220_000_000)
+    bench.drive(90.0)
+    bench.run(2_000_000_000)
+    assert bench.line.changes[0][0] - (BOOT_NS + 210_000_000) == pytest.approx(100_000_000, abs=10_000_000)
 
 
 def test_what_is_read_back_is_what_was_driven_unless_the_line_is_elsewhere() -> None:
