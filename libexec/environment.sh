@@ -78,12 +78,12 @@ environment() {
     printf '%s\n' "$wanted $(pwd)" >"$stamp"
 }
 
-# compiler PYTHON: for the tests' preload shim and for spidev, which has no wheel. Debian keeps Python's headers apart.
+# compiler PYTHON: for the tests' preload shim, and for spidev and sensirion-gas-index-algorithm, which have no wheels. Debian keeps Python's headers apart.
 compiler() {
     printf '#include <stdio.h>\n#include <linux/spi/spidev.h>\n' | cc -E - >/dev/null 2>&1 ||
         install_packages "the tests compile a small C library" gcc libc6-dev
     [ -e "$("$1" -I -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] ||
-        install_packages "to compile spidev, which has no wheel" python3-dev
+        install_packages "to compile spidev and Sensirion's gas index, which have no wheels" python3-dev
 }
 
 same_version() {

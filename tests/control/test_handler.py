@@ -1,6 +1,7 @@
 """Control's end of the local protocol, without sockets."""
 
 import json
+import math
 from pathlib import Path
 from queue import SimpleQueue
 from types import SimpleNamespace
@@ -265,7 +266,8 @@ def test_a_channels_own_reason_comes_through() -> None:
     assert outcome.samples is not None
     door, core, air = outcome.samples
     assert door == Sample("door", True)
-    assert core == Sample.missing("core", Reason.BAD_SENSOR_FAILURE, "open probe")
+    assert (core.channel, core.reason, core.detail) == ("core", Reason.BAD_SENSOR_FAILURE, "open probe")
+    assert math.isnan(core.value)
     assert air == Sample("air", 99.5, Reason.UNCERTAIN_SENSOR_NOT_ACCURATE, "jumps")
 
 

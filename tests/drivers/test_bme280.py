@@ -157,7 +157,11 @@ def test_an_independent_driver_computes_the_same_from_the_same_bytes(wire: Wire)
         assert decode(raw, calibration) == pytest.approx((other.temperature, other.humidity, other.pressure), abs=1e-6)
 
 
-@given(st.integers(250_000, 450_000), st.integers(420_000, 640_000), st.integers(20_000, 40_000))
+@given(
+    st.integers(250_000, 450_000),
+    st.integers(420_000, 640_000).filter(lambda raw: raw != 0x80000),  # what the part sends before it has measured
+    st.integers(20_000, 40_000).filter(lambda raw: raw != 0x8000),
+)
 def test_every_term_of_the_formulas_counts(pressure: int, temperature: int, humidity: int) -> None:
     """RPi.bme280's floats and ours agree to rounding, with a calibration in which no word is 0."""
     import bme280

@@ -14,7 +14,6 @@ from fake_hw.parts.modbus_slave import RegisterSlave, put, words
 from gateway.core.driver import Channel
 from gateway.core.errors import DeviceError, InvalidData, SensorFailure, WrongOption
 from gateway.core.quality import Reason
-from gateway.core.reading import Sample
 
 INTEGERS = {"u16": (0, 16), "s16": (1, 16), "u32": (0, 32), "s32": (1, 32), "u64": (0, 64), "s64": (1, 64)}
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -231,6 +230,7 @@ def test_a_channel_without_a_value_spoils_no_other() -> None:
     put(inputs, 0, [0x8000, 45])
     plan = blocks(registers)
     core, air = decoded(plan, [RegisterSlave(holdings=inputs).answer(plan[0].request)], registers)
-    assert core == Sample.missing("core", Reason.BAD_SENSOR_FAILURE, core.detail)
+    assert (core.channel, core.reason) == ("core", Reason.BAD_SENSOR_FAILURE)
+    assert math.isnan(core.value)
     assert "no value" in core.detail
     assert air.value == pytest.approx(4.5)
