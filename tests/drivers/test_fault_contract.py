@@ -29,6 +29,8 @@ from gateway.settings.model import Device
 LATE_S = 0.5
 """How much later than the deadline a flag may come on a machine that is busy with other tests."""
 POLLS = 3
+SETTLED_S = 6.0
+"""How long a load may need whose level is a part of the time."""
 VALUE_FAULTS = {"frozen", "drift"}
 """The element itself lies: its bytes are right, so no driver can know."""
 DAMAGING = {"flip", "garbage", "crc", "short", "echo"}
@@ -252,6 +254,7 @@ class Driven:
         self.on: float | bool = True if channel.is_binary else 60.0
         self._bus = open_bus(Bus("bus", spec.bus, self.device), machine.root)
         self.handle: Any = None
+        self._due_ns = 0
 
     @property
     def breaks(self) -> str:
@@ -270,10 +273,22 @@ class Driven:
         """As the guard does it: drive, read back, let the handle do what it does by itself."""
         self.handle.drive(level)
         assert self.handle.level() == pytest.approx(level, abs=0.5)
-        service = getattr(self.handle, "service", None)
-        if service is not None:
-            now_ns = SystemClock().now_ns()
-            assert service(now_ns) > now_ns
+        self._due_ns = 0
+        self._serve()
+
+    def comes_to(self, level: float | bool) -> bool:
+        """Whether the load does this: at once, or where a level is a part of the time as the mean of a few periods."""
+        give_up = time.monotonic() + (0.0 if self._is_binary else SETTLED_S)
+        while not (right := self.load() == pytest.approx(level, abs=2.0)) and time.monotonic() < give_up:
+            self._serve()
+            time.sleep(0.001)
+        return right
+
+    def _serve(self) -> None:
+        service, now_ns = getattr(self.handle, "service", None), SystemClock().now_ns()
+        if service is not None and now_ns >= self._due_ns:
+            self._due_ns = service(now_ns)
+            assert self._due_ns > now_ns
 
     def close(self) -> None:
         self._bus.close()
@@ -303,7 +318,7 @@ def test_what_is_driven_appears_at_the_load_and_reads_back(driven: Driven) -> No
     assert driven.load() == driven.off
     for level in (driven.on, driven.off, driven.on):
         driven.put(level)
-        assert driven.load() == pytest.approx(level, abs=1.0)
+        assert driven.comes_to(level)
 
 
 @each_output
@@ -315,7 +330,7 @@ def test_an_output_claimed_on_a_part_that_was_left_on_is_safe(driven: Driven) ->
     if close is not None:
         close()
     driven.claim(driven.off)
-    assert driven.load() == driven.off
+    assert driven.comes_to(driven.off)
 
 
 @each_output
@@ -331,7 +346,7 @@ def test_an_output_that_is_unplugged_says_so_and_is_driven_again(driven: Driven)
         assert time.monotonic() - began < driven.spec.deadline_of(driven.options) + LATE_S
     driven.machine.plug(driven.breaks, True)
     driven.put(driven.on)
-    assert driven.load() == pytest.approx(driven.on, abs=1.0)
+    assert driven.comes_to(driven.on)
 
 
 @each_output
@@ -348,10 +363,13 @@ def test_a_healthy_looking_read_back_is_the_truth_under_every_fault(driven: Driv
             began = time.monotonic()
             try:
                 driven.put(level)
-                right = driven.load() == pytest.approx(level, abs=1.0)
             except OSError:
                 right = True
-            in_time = time.monotonic() - began < 2 * driven.spec.deadline_of(driven.options) + LATE_S
+                took_s = time.monotonic() - began
+            else:
+                took_s = time.monotonic() - began
+                right = driven.comes_to(level)
+            in_time = took_s < 2 * driven.spec.deadline_of(driven.options) + LATE_S
             driven.machine.fault("part", "none")
             wrong += [] if right and in_time else [f"{fault}: {level}, {right=}, {in_time=}"]
     assert wrong == []
