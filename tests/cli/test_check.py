@@ -23,7 +23,7 @@ def test_a_good_file_is_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(KITCHEN) == 0
     out = capsys.readouterr().out
     assert f"{KITCHEN}: good" in out
-    assert "  devices     21\n" in out
+    assert "  devices     22\n" in out
     assert "  outputs     8\n" in out
     assert "  hash        " in out
 
@@ -45,7 +45,7 @@ def test_json_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     """--json prints one object in both cases."""
     assert run(KITCHEN, "--json") == 0
     good = json.loads(capsys.readouterr().out)
-    assert (good["ok"], good["problems"], good["devices"]) == (True, [], 21)
+    assert (good["ok"], good["problems"], good["devices"]) == (True, [], 22)
     assert run(tmp_path / "absent.yaml", "--json") == 1
     bad = json.loads(capsys.readouterr().out)
     assert bad == {"ok": False, "problems": [f"{tmp_path}/absent.yaml:1: there is no such file; check the path"]}

@@ -49,7 +49,7 @@ def arrived(broker: Broker, kept: set[int], run: str, lane: str) -> bool:
 def prove_nothing_lost(kitchen: Kitchen, broker: Broker) -> None:
     """All that is stored arrives, without a hole per run and lane; nothing counts twice; the accounts add up."""
     before = stored(kitchen)
-    accounts = kitchen.accounts()
+    accounts = wait_for("the recorder's accounts", kitchen.accounts)  # it may have been killed a moment ago
     after = stored(kitchen)
     for (run, lane), kept in before.items():
         wait_for(
