@@ -1,6 +1,8 @@
 """The `modbus` driver and the meters on it: every type over the wire, on a line and on the network."""
 
 import dataclasses
+import math
+import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
 
-from drivers import pages, registry
+from drivers import pages, registry, sdm120, sdm630
 from drivers.buses import modbus as bus_module
 from drivers.buses import open_bus
 from drivers.decoding.registers import Register
@@ -139,6 +141,19 @@ def test_any_registers_give_values_within_limits_or_a_reason(raw: list[int], bit
             assert sample.detail
         elif not REGISTERS[sample.channel].is_binary:
             assert abs(sample.value) < float("inf")
+
+
+@given(st.data(), st.sampled_from([sdm120, sdm630]))
+def test_any_floats_of_a_meter_are_numbers_or_a_broken_meter(data: st.DataObject, meter: Any) -> None:
+    """Each quantity is what the float at its address says, by itself; what is no number is none."""
+    (block,) = meter.BLOCKS
+    content = data.draw(st.binary(min_size=2 * block.count, max_size=2 * block.count))
+    samples = meter.decode([bytes([4, 2 * block.count]) + content])
+    assert [sample.channel for sample in samples] == list(meter.REGISTERS)
+    for sample, register in zip(samples, meter.REGISTERS.values(), strict=True):
+        (expected,) = struct.unpack_from(">f", content, 2 * (register.at - block.at))
+        assert (sample.reason is Reason.GOOD) is math.isfinite(expected)
+        assert sample.value == expected or sample.reason is Reason.BAD_SENSOR_FAILURE
 
 
 def test_one_broken_probe_spoils_no_other_channel(rig: Callable[..., Rig]) -> None:
