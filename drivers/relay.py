@@ -40,6 +40,10 @@ SPEC = Spec(
     claims=lambda options: (f"line GPIO{options.line}",),
     sample="gas_valve: {driver: relay, bus: header, line: GPIO17, active: high, safe: off, lease: 3 s}",
     datasheet="Raspberry Pi documentation, GPIO pads control",
+    wiring="A driver board (opto-coupler or transistor), never the coil itself: a line gives 16 mA at 3.3 V. Choose "
+    "the contact, normally open or closed, so that the load is safe without power. Active high on GPIO9 to GPIO27 with "
+    "10 kohm to ground: these lines are low while the Pi boots. The board's coils have a supply of their own.",
+    accuracy="The kernel sets the line in microseconds; a relay takes 5 to 15 ms.",
     faults="The line itself is read back after each change. A welded contact or a dead coil only shows with "
     "`read_back`, an auxiliary contact wired to an input. Fit an external resistor to the safe level: it decides "
     "while the Pi boots.",
