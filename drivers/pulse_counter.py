@@ -14,14 +14,8 @@ from gateway.core.driver import Channel, DigitalLines, Spec, option
 from gateway.core.quality import Reason
 from gateway.core.reading import Sample
 
-# unit of the total → (unit of the rate, totals per hour in that unit)
-RATES = {
-    "1": ("/h", 1.0),
-    "L": ("L/h", 1.0),
-    "m3": ("m3/h", 1.0),
-    "W.h": ("W", 1.0),
-    "kW.h": ("kW", 1.0),
-}
+# unit of the total → that of one of it an hour
+RATES = {"1": "/h", "L": "L/h", "m3": "m3/h", "W.h": "W", "kW.h": "kW"}
 EDGES_PER_PULSE = 2
 
 
@@ -78,14 +72,13 @@ class PulseCounter:
 
 def channels(options: Options) -> tuple[Channel, ...]:
     """No rate is higher than the debouncing lets through."""
-    rate_unit, per_hour = RATES[options.unit]
     highest = float("inf")
     if options.debounce_s:
-        highest = options.per_pulse * per_hour * 3600 / (EDGES_PER_PULSE * options.debounce_s)
+        highest = options.per_pulse * 3600 / (EDGES_PER_PULSE * options.debounce_s)
     return (
         Channel("count", "1", 0, digits=0),
         Channel("total", options.unit, 0, digits=6),
-        Channel("rate", rate_unit, 0, highest, digits=3),
+        Channel("rate", RATES[options.unit], 0, highest, digits=3),
     )
 
 
