@@ -18,7 +18,7 @@ PROVEN_S = 30.0
 """A child that has run this long has shown that it can: its back-off begins anew."""
 STOP_WITHIN_S = 5.0
 READY_WITHIN_S = 10.0
-RESCUE_WITHIN_S = 2.0
+RESCUE_WITHIN_S = 3.5  # the safe-state program leaves a bus that hangs after 3 s
 STANDBY_AGAIN_S = 2.0  # a waiting rescue that ends by itself is not started in a loop
 WATCHDOG_S = 3.0
 """The output guard can't outlive a hang of its whole process, so control's watchdog is at most 3 s."""
