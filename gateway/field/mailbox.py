@@ -1,17 +1,14 @@
 """What has happened at field's devices, kept until control has it."""
 
-import logging
 import secrets
 import threading
 from collections import deque
 
 from gateway.core.event import Event
-from gateway.local.letters import ROWS_LIMIT, Letter, is_sendable
+from gateway.local.letters import ROWS_LIMIT, Letter
 
 KEPT = 5000
 """Events that wait for control; of more the oldest are lost, and control is told how many."""
-
-_log = logging.getLogger(__name__)
 
 
 class Mailbox:
@@ -27,11 +24,7 @@ class Mailbox:
         self._sent = 0
 
     def put(self, event: Event) -> None:
-        """Keep one more; the oldest goes when there is no room."""
-        if not is_sendable(event):
-            words = "%s: an occurrence %.40r can't be sent: report this as a fault of its driver"
-            _log.error(words, event.subject, event.what)
-            return
+        """Keep one more, which is sendable; the oldest goes when there is no room."""
         with self._lock:
             self._events.append(event)
             if len(self._events) > self._kept:

@@ -1,8 +1,8 @@
 """Events on their way from field to control (docs/local-protocol.md): written by the one, read by the other."""
 
 import json
-import math
 import re
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,10 +52,9 @@ def read_letter(header: dict[str, Any], body: bytes | None, now_ns: int) -> Lett
 
 
 def is_sendable(event: Event) -> bool:
-    """Whether a letter can carry it: a driver of others may put anything into its occurrences."""
-    if _WHAT.fullmatch(event.what) is None or not all(map(_is_plain, event.data.values())):
-        return False
-    return len(json.dumps(event.data)) <= DATA_LIMIT
+    """Whether a letter or a record can carry it: a driver of others may put anything into its occurrences."""
+    plain = all(_is_text(key) and _is_plain(value) for key, value in event.data.items())
+    return bool(_WHAT.fullmatch(event.what)) and plain and len(json.dumps(event.data)) <= DATA_LIMIT
 
 
 def _event(row: Any, now_ns: int) -> Event:
@@ -70,4 +69,9 @@ def _event(row: Any, now_ns: int) -> Event:
 
 def _is_plain(value: object) -> bool:
     """A text, a truth value or a finite number of ordinary size."""
-    return isinstance(value, str | bool) or (isinstance(value, int | float) and math.isfinite(value))
+    return _is_text(value) or (isinstance(value, int | float) and abs(value) <= sys.float_info.max)
+
+
+def _is_text(value: object) -> bool:
+    """A text that can be stored: half a surrogate pair can't."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)

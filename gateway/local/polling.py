@@ -15,6 +15,7 @@ from gateway.core.errors import DeviceError, DeviceTimeout, NotConnected
 from gateway.core.event import Event, EventClass
 from gateway.core.quality import Reason
 from gateway.core.reading import Occurrence, Sample
+from gateway.local.letters import is_sendable
 from gateway.local.schedule import Breaker, Schedule
 
 CHECK_S = 0.05
@@ -210,8 +211,16 @@ class BusWorker:
         """What was measured; what happened goes its own way, whether or not anybody still waits for this poll."""
         for each in seen:
             if isinstance(each, Occurrence):
-                self._happened(Event(EventClass.DEVICE, name, each.what, self._clock.now_ns(), dict(each.data)))
+                self._tell(Event(EventClass.DEVICE, name, each.what, self._clock.now_ns(), dict(each.data)))
         return tuple(each for each in seen if isinstance(each, Sample))
+
+    def _tell(self, event: Event) -> None:
+        """Hand an event on, but none that can't be written: it would take those beside it with it."""
+        if is_sendable(event):
+            self._happened(event)
+        else:
+            words = "%s: its occurrence %.40r holds what no record can: report this as a fault of its driver"
+            _log.error(words, event.subject, event.what)
 
     def _forget_driver(self, state: _State) -> None:
         """The part may have lost its settings or been exchanged: open it again next time."""

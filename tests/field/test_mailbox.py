@@ -52,15 +52,6 @@ def test_a_letter_fits_into_a_frame() -> None:
     assert [letter and letter.last for letter in letters] == [ROWS_LIMIT, ROWS_LIMIT + 1, None]
 
 
-def test_what_no_letter_can_carry_is_left_out() -> None:
-    """A driver of others with an occurrence that is no JSON does not block those behind it."""
-    mailbox = Mailbox()
-    for data in ({"x": float("nan")}, {"x": object()}, {"x": "y" * 5000}):
-        mailbox.put(Event(EventClass.DEVICE, "scanner", "scanned", 1, data))
-    mailbox.put(Event(EventClass.DEVICE, "scanner", "Not a verb", 1, {}))
-    assert mailbox.take() is None
-
-
 class Control:
     """Takes letters as control does, and counts."""
 

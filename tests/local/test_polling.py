@@ -306,6 +306,33 @@ def test_what_happened_outlives_the_deadline() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "occurrence",
+    [
+        Occurrence("scanned", {"x": float("nan")}),
+        Occurrence("scanned", {"x": object()}),  # type: ignore[dict-item]  # a driver of others without types
+        Occurrence("scanned", {("x",): 1}),  # type: ignore[dict-item]  # likewise
+        Occurrence("scanned", {"x": 10**400}),
+        Occurrence("scanned", {"x": "\ud800"}),
+        Occurrence("scanned", {"x": "y" * 5000}),
+        Occurrence("Not a verb", {}),
+    ],
+)
+def test_an_occurrence_that_no_record_can_hold_takes_nothing_with_it(
+    occurrence: Occurrence, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A driver's fault is told in the log; what was measured and what happened beside it is kept."""
+    outcomes, events = list[Outcome](), list[Event]()
+    reader = Slow([Sample("scans", 1.0), occurrence, Occurrence("scanned", {"gtin": "1"})])
+    reader.go_on.set()
+    polled = PolledDevice("scanner", SECOND, SECOND, lambda: reader)
+    worker = BusWorker("usb", [polled], outcomes.append, FakeClock(), happened=events.append)
+    worker.serve(FakeClock().now_ns())
+    assert [event.data for event in events] == [{"gtin": "1"}]
+    assert outcomes[0].samples == (Sample("scans", 1.0),)
+    assert "report this as a fault of its driver" in caplog.text
+
+
 def test_a_device_that_is_waited_for_says_when_it_spoke() -> None:
     """The outcome has the time of the measurement where the sample knows it."""
     clock, outcomes = FakeClock(), list[Outcome]()
