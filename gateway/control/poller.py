@@ -59,8 +59,8 @@ class Poller:
         for name, group in wanted.items():
             if name not in self._workers:
                 worker = self._worker(group)
+                worker.start()  # before the overseer knows it: a worker without a thread counts as dead
                 self._workers = {**self._workers, name: (group, worker)}
-                worker.start()
 
     def heard(self, outcomes: Iterable[Outcome]) -> None:
         """What field sends; each device at most once per poll, only devices that are field's."""

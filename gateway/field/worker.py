@@ -5,7 +5,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,21 @@ SHARED = frozenset({"mqtt"})
 """Kinds of bus that several workers use at once: each device has its own worker, and connections are shared."""
 KEPT = 1000
 """Outcomes that wait for control; older ones are dropped, because control has judged them silent by then."""
+FRAME_CHARACTERS = 256 * 1024
+"""A frame of samples is sent when it has so many, so that one more row still fits (docs/local-protocol.md)."""
 
 Opener = Callable[[Bus], Any]
+_Group = tuple[Bus, tuple[tuple[Device, ...], ...]]
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """One bus, its devices and what polls them."""
+
+    group: _Group
+    workers: tuple[BusWorker, ...]
+    wires: tuple["_Wire", ...]
 
 
 class FieldPolling:
@@ -50,54 +63,75 @@ class FieldPolling:
         self._clock = clock
         self._sink = sink
         self._happened = happened
-        self._workers: list[BusWorker] = []
-        self._wires: list[_Wire] = []
-        self._overseer: Overseer | None = None
+        self._shares: tuple[_Share, ...] = ()  # replaced as a whole: the overseer reads it
+        self._overseer = Overseer(clock, [self._check])
 
-    def start(self, configuration: Configuration) -> None:
-        """Poll field's devices of this configuration."""
-        self._workers, self._wires = [], []
-        for bus, groups in _groups(configuration):
-            shared = _Wire(bus, self._opener) if bus.type in SHARED else None
-            for devices in groups:
-                wire = shared or _Wire(bus, self._opener)
-                self._wires.append(wire)
-                self._workers.append(self._worker(wire, devices))
-        self._overseer = Overseer(self._clock, [worker.check for worker in self._workers])
-        for worker in self._workers:
-            worker.start()
+    def start(self) -> None:
+        """Begin to watch the deadlines of whatever is polled."""
         self._overseer.start()
 
+    def follow(self, configuration: Configuration) -> None:
+        """Poll field's devices of this configuration; a bus on which nothing has changed is not disturbed.
+
+        What is left is closed first; waits STOP_S at most.
+        """
+        wanted = _groups(configuration)
+        kept = [share for share in self._shares if share.group in wanted]
+        self._end([share for share in self._shares if share.group not in wanted])
+        known = [share.group for share in kept]
+        new = [self._share(group) for group in wanted if group not in known]
+        for share in new:
+            for worker in share.workers:
+                worker.start()
+        self._shares = (*kept, *new)  # now that they run: a worker without a thread would count as dead
+
     def stop(self) -> None:
-        """Take no new poll, end the reads that only wait for messages, close every bus; waits STOP_S for the others."""
-        if self._overseer is not None:
-            self._overseer.stop()
-        for worker in self._workers:
-            worker.stop()
-        for wire in self._wires:
-            if wire.bus.type in SHARED:
-                wire.end()
-        deadline = time.monotonic() + STOP_S
-        for worker in self._workers:
-            worker.stop(max(0.0, deadline - time.monotonic()))
-        self._workers, self._wires = [], []
+        """Poll nothing more and close every bus; waits STOP_S at most."""
+        self._overseer.stop()
+        shares, self._shares = self._shares, ()
+        self._end(shares)
 
     def hanging(self) -> int:
         """How many workers are past the deadline of a read."""
-        return sum(worker.hanging for worker in self._workers)
+        return sum(worker.hanging for share in self._shares for worker in share.workers)
 
-    def _worker(self, wire: "_Wire", devices: list[Device]) -> BusWorker:
+    def _check(self, now_ns: int) -> None:
+        for share in self._shares:
+            for worker in share.workers:
+                worker.check(now_ns)
+
+    def _end(self, shares: Sequence[_Share]) -> None:
+        """Take no new poll, end the reads that only wait for messages, close the buses; waits STOP_S for the others."""
+        workers = [worker for share in shares for worker in share.workers]
+        for worker in workers:
+            worker.stop()
+        for share in shares:
+            for wire in share.wires:
+                if wire.bus.type in SHARED:
+                    wire.end()
+        deadline = time.monotonic() + STOP_S
+        for worker in workers:
+            worker.stop(max(0.0, deadline - time.monotonic()))
+
+    def _share(self, group: _Group) -> _Share:
+        bus, together = group
+        if bus.type in SHARED:
+            wires = (_Wire(bus, self._opener),) * len(together)
+        else:
+            wires = tuple(_Wire(bus, self._opener) for _ in together)
+        workers = tuple(self._worker(wire, devices) for wire, devices in zip(wires, together, strict=True))
+        return _Share(group, workers, wires)
+
+    def _worker(self, wire: "_Wire", devices: Sequence[Device]) -> BusWorker:
         polled = [
             PolledDevice(device.name, round(device.every_s * 1e9), round(device.deadline_s * 1e9), wire.opening(device))
             for device in devices
         ]
         if wire.bus.type in SHARED:  # it connects again by itself, and is not closed because of one of its devices
             return BusWorker(wire.bus.name, polled, self._sink, self._clock, happened=self._happened)
-        # Control counts a device's silence from one period to the next: nothing is put off here.
         return BusWorker(
-            wire.bus.name, polled, self._sink, self._clock, wire.close,
-            happened=self._happened, ended=wire.end, spread=False,
-        )  # fmt: skip
+            wire.bus.name, polled, self._sink, self._clock, wire.close, happened=self._happened, ended=wire.end
+        )
 
 
 class _Wire:
@@ -170,6 +204,7 @@ class FieldLink:
     def run(self) -> None:
         """Poll and send until told to stop. Raises ConfigurationError when there is no snapshot to begin with."""
         self._follow(self._load())
+        self._polling.start()
         while not self._stopping.is_set():
             self.beat()
             try:
@@ -212,11 +247,15 @@ class FieldLink:
     def _send(self, connection: Connection) -> None:
         while (letter := self._mailbox.take()) is not None:
             connection.send(*write_letter(letter))
-        rows = []
-        while self._outcomes:
-            rows.append(sample_row(self._outcomes.popleft()))
-        if rows:
-            connection.send({"kind": "samples"}, json.dumps(rows, separators=(",", ":")).encode())
+        while body := self._samples():
+            connection.send({"kind": "samples"}, body)
+
+    def _samples(self) -> bytes:
+        """The rows of the next frame as JSON, empty when nothing waits."""
+        rows: list[str] = []
+        while self._outcomes and sum(map(len, rows)) < FRAME_CHARACTERS:
+            rows.append(json.dumps(sample_row(self._outcomes.popleft()), separators=(",", ":")))
+        return f"[{','.join(rows)}]".encode() if rows else b""
 
     def _perhaps_follow(self, announced: str) -> None:
         """Control runs another configuration than we do: read the snapshot again."""
@@ -230,8 +269,7 @@ class FieldLink:
     def _follow(self, configuration: Configuration) -> None:
         if configuration.hash == self._hash:
             return
-        self._polling.stop()
-        self._polling.start(configuration)
+        self._polling.follow(configuration)
         self._hash = configuration.hash
 
 
@@ -250,11 +288,12 @@ def _entry(sample: Sample) -> object:
     return [value, sample.reason.value, sample.detail]
 
 
-def _groups(configuration: Configuration) -> Iterator[tuple[Bus, list[list[Device]]]]:
-    """What shares a worker: the devices of one bus, but each DHT and each MQTT device alone, because its reads wait."""
+def _groups(configuration: Configuration) -> list[_Group]:
+    """Each bus with what shares a worker: its devices, but each DHT and each MQTT device alone: its reads wait."""
+    groups: list[_Group] = []
     for bus in configuration.buses:
-        devices = [device for device in configuration.devices if device.bus == bus.name and device.process == "field"]
-        if bus.type == "dht" or bus.type in SHARED:
-            yield bus, [[device] for device in devices]
-        elif devices:
-            yield bus, [devices]
+        devices = tuple(each for each in configuration.devices if each.bus == bus.name and each.process == "field")
+        alone = bus.type == "dht" or bus.type in SHARED
+        if devices:
+            groups.append((bus, tuple((device,) for device in devices) if alone else (devices,)))
+    return groups

@@ -1,6 +1,8 @@
 """The field process against a real server socket."""
 
+import dataclasses
 import json
+import os
 import shutil
 import tempfile
 import threading
@@ -323,3 +325,53 @@ def test_rows_are_as_documented() -> None:
             "air": [9.5, "UncertainSensorNotAccurate", "jumps"],
         },
     ]
+
+
+def test_a_bus_on_which_nothing_changed_is_not_disturbed(rig: Rig) -> None:
+    """A reload that changes one bus neither closes another nor loses what happens there meanwhile."""
+    rig.control.row("left")
+    rig.configuration = two_buses("c2", "third")
+    rig.control.announced = "c2"
+    rig.control.server.wake()
+    rig.control.row("third")
+    rig.control.row("other")
+    kept = rig.handles[-1]
+    rig.configuration = two_buses("c3", "fourth")
+    rig.control.announced = "c3"
+    rig.control.server.wake()
+    rig.control.row("fourth")
+    rig.control.row("other")
+    assert kept.closed == 0
+    rig.stop()
+    assert [handle.closed for handle in rig.handles] == [1] * len(rig.handles)
+
+
+def two_buses(digest: str, name: str) -> Configuration:
+    """One device on the wire `wire`, and one on `usb`, whose bus is opened last."""
+    first = configuration(digest, name)
+    (device,) = (each for each in first.devices if each.process == "field")
+    other = dataclasses.replace(device, name="other", bus="usb", options={"name": "other"})
+    buses = (*first.buses, Bus("usb", "evdev"))
+    return dataclasses.replace(first, buses=buses, devices=(*first.devices, other))
+
+
+def test_fifty_reloads_leave_no_thread_and_no_descriptor(rig: Rig) -> None:
+    """Field may be reloaded as often as somebody edits the site file."""
+    rig.control.row("left")
+    threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    for number in range(50):
+        rig.configuration = configuration(f"r{number}", "left", "right")
+        rig.link._polling.follow(configuration(f"x{number}", "left", f"d{number}"))
+        rig.link._polling.follow(rig.configuration)
+    eventually(lambda: threading.active_count() <= threads)
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    rig.control.row("left")
+
+
+def test_what_waited_for_control_goes_out_in_frames_that_fit(rig: Rig) -> None:
+    """A thousand polls of a device with many channels are more than a frame may hold; none ends the process."""
+    wide = tuple(Sample(f"channel_{number}", number / 7, Reason.GOOD) for number in range(100))
+    rig.control.server.stop()
+    rig.link._outcomes.extend(Outcome("wide", 10**12 + number, wide) for number in range(1000))
+    rig.control.start()
+    assert rig.control.row("wide", lambda row: row[1] == 10**12 + 900)[2]["channel_7"] == 1.0
