@@ -18,9 +18,10 @@ ADDRESS = 0x6B
 START_CONTINUOUS_MEASUREMENT, START_S = 0x0021, 0.050
 GET_DATA_READY = 0x0202
 READ_MEASURED_VALUES = 0x0300
-READ_AND_CLEAR_DEVICE_STATUS = 0xD210
+READ_DEVICE_STATUS = 0xD206  # leaves its error flags set: once cleared, they are missing until the next self-check
 EXECUTION_S = 0.021  # of the commands that answer: 20 ms
 UNKNOWN_UINT16, UNKNOWN_INT16 = 0xFFFF, 0x7FFF
+BROKEN = "the module says that this element failed: take its power and give it again; replace it if that does not help"
 FAN_ERROR, RHT_ERROR, GAS_ERROR, CO2_ERROR, PM_ERROR, FAN_SPEED_WARNING = (1 << bit for bit in (4, 6, 7, 9, 11, 21))
 
 
@@ -73,7 +74,7 @@ class Sen66:
                 Reason.BAD_WAITING_FOR_INITIAL_DATA,
             )
         values = self._ask(READ_MEASURED_VALUES, 3 * len(FIELDS))
-        return decode(values, self._ask(READ_AND_CLEAR_DEVICE_STATUS, 6))
+        return decode(values, self._ask(READ_DEVICE_STATUS, 6))
 
     def _start(self) -> None:
         with contextlib.suppress(NotConnected):  # a module that measures already may refuse a second start
@@ -96,7 +97,8 @@ def decode(values: bytes, status: bytes) -> tuple[Sample, ...]:
     flags = high << 16 | low
     if flags & FAN_ERROR:
         raise SensorFailure(
-            "the fan does not turn, so no value means the room: free it from dirt or replace the module"
+            "the fan does not turn, so no value means the room: free it from dirt, then take the module's power and "
+            "give it again; replace it if that does not help"
         )
     return tuple(_sample(field, word, flags) for field, word in zip(FIELDS, raw, strict=True))
 
@@ -104,7 +106,7 @@ def decode(values: bytes, status: bytes) -> tuple[Sample, ...]:
 def _sample(field: Field, word: int, flags: int) -> Sample:
     name = field.channel.name
     if flags & field.error:
-        return Sample.missing(name, Reason.BAD_SENSOR_FAILURE, "the module says that this element failed: replace it")
+        return Sample.missing(name, Reason.BAD_SENSOR_FAILURE, BROKEN)
     if word == (UNKNOWN_INT16 if field.signed else UNKNOWN_UINT16):
         return Sample.missing(name, Reason.BAD_WAITING_FOR_INITIAL_DATA, "not known yet: wait a minute")
     number = word - 0x10000 if field.signed and word & 0x8000 else word
@@ -133,6 +135,7 @@ SPEC = Spec(
     conversion="A new set every second; CO2 is known 6 s, NOx 11 s after the start.",
     faults="For a second after power-on: BadWaitingForInitialData; CO2 and NOx have no value for 6 and 11 s. A fan "
     "that does not turn: BadSensorFailure for all. Another broken element: its own channels have no value, the others "
-    "are UncertainSensorNotAccurate, as are particles while the fan's speed is off. Unplugged: BadNotConnected. "
+    "are UncertainSensorNotAccurate, as are particles while the fan's speed is off. The module keeps such an error "
+    "until its power is taken, even if it has passed. Unplugged: BadNotConnected. "
     "Disturbed cable: BadDataEncodingInvalid (each word has a CRC). SDA or SCL held low: BadTimeout.",
 )

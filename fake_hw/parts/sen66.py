@@ -23,11 +23,16 @@ _LAYOUT = (  # channel, parts per unit, signed
 )
 _FIRST_S = {"nox_index": 10.5, "co2": 5.5}  # others are known after the first second
 _LONG_AGO = -3600.0
+_SELF_CHECK_S = 2.0  # the fan is looked at every second, and twice before its flag is set
 STATUS_BITS = {"fan": 4, "rht": 6, "gas": 7, "co2": 9, "pm": 11, "speed": 21}
 
 
 class Sen66(CommandPart):
-    """`broken`: names of STATUS_BITS; a broken group has no values, and its flag comes back after each clearing."""
+    """`broken`: names of STATUS_BITS; a broken group has no values.
+
+    Its flag stays until it is cleared or the power goes, and comes back with the next self-check.
+    "speed" goes by itself.
+    """
 
     def __init__(self, clock: Callable[[], float], probes: Mapping[str, Probe]) -> None:
         self._now = clock
@@ -35,6 +40,8 @@ class Sen66(CommandPart):
         self._since_s: float | None = clock() + _LONG_AGO
         self._shown_s = clock() + _LONG_AGO
         self.broken: set[str] = set()
+        self._flagged: set[str] = set()
+        self._cleared_s = clock() + _LONG_AGO
         name = tuple(int.from_bytes(b"SEN66".ljust(32, b"\0")[place : place + 2], "big") for place in range(0, 32, 2))
         commands = {
             0x0021: Command(0.050, lambda _: self._start()),
@@ -42,17 +49,18 @@ class Sen66(CommandPart):
             0x0202: Command(0.020, lambda _: (int(self._is_new()),)),
             0x0300: Command(0.020, lambda _: self._measured()),
             0xD206: Command(0.020, lambda _: self._status()),
-            0xD210: Command(0.020, lambda _: self._status()),
+            0xD210: Command(0.020, lambda _: self._cleared()),
             0xD014: Command(0.020, lambda _: name),
         }
         super().__init__(clock, commands)
 
     def power_down(self) -> None:
-        """Measure no more, until told to."""
+        """Measure no more, until told to, and know of no error."""
         self._since_s = None
+        self._flagged.clear()
 
     def _stop(self) -> Words:
-        self.power_down()
+        self._since_s = None
         return ()
 
     def _start(self) -> Words:
@@ -84,8 +92,16 @@ class Sen66(CommandPart):
         return set().union(*(groups.get(each, set()) for each in self.broken))
 
     def _status(self) -> Words:
-        flags = sum(1 << STATUS_BITS[each] for each in self.broken)
+        if self._now() >= self._cleared_s + _SELF_CHECK_S:
+            self._flagged |= self.broken - {"speed"}
+        flags = sum(1 << STATUS_BITS[each] for each in self._flagged | (self.broken & {"speed"}))
         return flags >> 16, flags & 0xFFFF
+
+    def _cleared(self) -> Words:
+        status = self._status()
+        self._flagged.clear()
+        self._cleared_s = self._now()
+        return status
 
 
 def _place(machine: Machine, name: str, wiring: Wiring) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.sen66 import NAMES, SPEC, Options, decode
+from drivers.sen66 import BROKEN, NAMES, SPEC, Options, decode
 from fake_hw.parts.crc import sensirion_words
 from fake_hw.parts.sen66 import STATUS_BITS
 from gateway.core.driver import Channel
@@ -75,7 +75,7 @@ def test_what_the_module_does_not_know_has_no_value() -> None:
     ],
 )
 def test_a_broken_element_takes_its_channels_and_doubts_the_others(wire: Wire, broken: str, dead: set[str]) -> None:
-    """The status register's bit makes its own channels bad and no other one Good; when it is well, all are Good."""
+    """The status register's bit makes its own channels bad and no other one Good; when it is mended, all are Good."""
     wire.place("sen66")
     part = wire.machine.bus("i2c", NODE).part(0x6B)
     sensor = wire.open()
@@ -85,7 +85,12 @@ def test_a_broken_element_takes_its_channels_and_doubts_the_others(wire: Wire, b
         assert sample.reason.quality is (Quality.BAD if name in dead else Quality.UNCERTAIN)
         assert math.isnan(sample.value) == (name in dead)
     wire.machine.do(part.broken.clear)
-    wire.timer.sleep(1.1)
+    wire.plug(False)
+    wire.timer.sleep(1.0)
+    wire.plug(True)
+    with pytest.raises(DeviceError, match="no new values"):
+        sensor.read()
+    wire.timer.sleep(12.0)
     assert all(sample.reason is Reason.GOOD for sample in sensor.read())
 
 
@@ -94,7 +99,7 @@ def test_the_flag_alone_is_enough() -> None:
     raw = sensirion_words(*(100,) * 9)
     flagged = by_name(decode(raw, sensirion_words(0, 1 << STATUS_BITS["co2"])))["co2"]
     assert flagged.reason is Reason.BAD_SENSOR_FAILURE
-    assert flagged.detail == "the module says that this element failed: replace it"
+    assert flagged.detail == BROKEN
     seen = by_name(decode(raw, sensirion_words(1 << 5, 0)))  # bit 21: the fan's speed
     assert {name for name, sample in seen.items() if sample.reason is not Reason.GOOD} == {
         "pm1",
@@ -110,6 +115,17 @@ def test_a_fan_that_does_not_turn_ends_all(wire: Wire) -> None:
     wire.machine.do(lambda: wire.machine.bus("i2c", NODE).part(0x6B).broken.add("fan"))
     with pytest.raises(SensorFailure, match="fan does not turn"):
         wire.open().read()
+
+
+def test_a_fan_that_stands_still_is_never_good_in_between(wire: Wire) -> None:
+    """Each poll says so, not only the first: the module needs two seconds to find out once its flag is cleared."""
+    wire.place("sen66")
+    wire.machine.do(lambda: wire.machine.bus("i2c", NODE).part(0x6B).broken.add("fan"))
+    sensor = wire.open()
+    for _ in range(5):
+        with pytest.raises(SensorFailure, match="fan does not turn"):
+            sensor.read()
+        wire.timer.sleep(1.1)
 
 
 @given(st.lists(st.integers(0, 65535), min_size=9, max_size=9), st.integers(0, 9 * 24 - 1), st.integers(0, 47))
