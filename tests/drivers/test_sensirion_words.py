@@ -130,14 +130,13 @@ def test_particle_sensors_ask_flag_values_and_status(
 ) -> None:
     """Each question with its wait, each fetch with nothing written; one that is not ready is started."""
     options = Sen66Options() if sensor is Sen66 else Sps30Options()
-    status = b"\xd2\x10" if sensor is Sen66 else b"\xd2\x06"
     bus = Script(sensirion_words(1), sensirion_words(*[1] * (values_length // 3)), HEALTHY)
     sensor(bus, options, bus.steps.append).read()
     flag = asked(address, b"\x02\x02", wait_s, 3)
     assert bus.steps == [
         *flag,
         *asked(address, b"\x03\x00", wait_s, values_length),
-        *asked(address, status, wait_s, 6),
+        *asked(address, b"\xd2\x06", wait_s, 6),  # read, and not cleared
     ]
     bus = Script(sensirion_words(0))
     with pytest.raises(DeviceError, match="no new values"):
