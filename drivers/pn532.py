@@ -13,7 +13,8 @@ from gateway.core.driver import Channel, I2CBus, Spec, option
 from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData, NotConnected
 from gateway.core.reading import Occurrence, Sample
 
-SAM_CONFIGURATION, RF_CONFIGURATION, IN_LIST_PASSIVE_TARGET = 0x14, 0x32, 0x4A
+SET_PARAMETERS, SAM_CONFIGURATION, RF_CONFIGURATION, IN_LIST_PASSIVE_TARGET = 0x12, 0x14, 0x32, 0x4A
+NO_RATS = bytes([0x04])  # as after a reset, but for fAutomaticRATS: a bank card or a phone is not asked for its ATS
 NORMAL_MODE = bytes([0x01, 0x14, 0x01])  # no security module; its time-out; the IRQ pin is used
 FEW_RETRIES = bytes([0x05, 0xFF, 0x01, 0x01])  # MaxRetries: a search without a card ends after two tries
 ONE_TYPE_A_CARD = bytes([0x01, 0x00])  # MaxTg 1, 106 kbit/s type A
@@ -23,7 +24,7 @@ ACKNOWLEDGE = START + b"\x00\xff\x00"
 BUSY, READY = 0x00, 0x01
 POLL_S = 0.005
 ACKNOWLEDGE_S, ANSWER_S = 0.05, 0.3
-LONGEST_ANSWER = 32  # a card with a UID of ten bytes; its ATS is cut off, and asked for by nobody
+LONGEST_ANSWER = 32  # a card with a UID of ten bytes takes 25
 HOLD_S = 0.7
 RANDOM_UID = 0x08  # first byte of a UID that is another one each time (ISO 14443-3, 6.5.4)
 
@@ -52,9 +53,10 @@ class Pn532:
         self._configured = False
 
     def read(self) -> Sequence[Sample | Occurrence]:
-        """Look for a card. Blocks about 40 ms, at most 1 s. Raises DeviceError."""
+        """Look for a card. Blocks about 40 ms, at most 1.5 s. Raises DeviceError."""
         if not self._configured:
             self._ask(SAM_CONFIGURATION, NORMAL_MODE)
+            self._ask(SET_PARAMETERS, NO_RATS)
             self._ask(RF_CONFIGURATION, FEW_RETRIES)
             self._configured = True
         card = read_card(self._ask(IN_LIST_PASSIVE_TARGET, ONE_TYPE_A_CARD))

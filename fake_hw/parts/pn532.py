@@ -13,6 +13,7 @@ _ERROR = bytes.fromhex("0000ff01ff7f8100")
 _ACK_S, _COMMAND_S, _TRY_S, _FOUND_S = 0.001, 0.002, 0.005, 0.008
 _NEVER = float("inf")
 _ENDLESS = 0xFF  # MxRtyPassiveActivation after a reset
+_FLAGS, _AUTOMATIC_RATS = 0x14, 0x10  # of SetParameters after a reset
 
 
 @dataclass(slots=True)
@@ -26,11 +27,13 @@ class Answer:
 class Pn532:
     """Acknowledges each command frame, then works, then has its answer ready. It does not stretch the clock.
 
-    uid: the card's; present: whether it lies there. The first address after the supply came on only wakes it.
+    uid: the card's; ats: what a card of ISO 14443-4 answers to RATS; present: whether it lies there. The first address
+    after the supply came on only wakes it.
     """
 
     def __init__(self, clock: Callable[[], float], present: Callable[[], bool]) -> None:
         self.uid = UID
+        self.ats = b""
         self._clock = clock
         self._present = present
         self._answers: list[Answer] = []
@@ -41,6 +44,7 @@ class Pn532:
         self._asleep = True
         self._normal_mode = False
         self._retries = _ENDLESS
+        self._flags = _FLAGS
         self._answers.clear()
 
     def write(self, data: bytes) -> None:
@@ -74,6 +78,9 @@ class Pn532:
         code, data = command[1], command[2:]
         if code == 0x02:
             return _framed(code, bytes([0x32, 1, 6, 7])), _COMMAND_S
+        if code == 0x12 and len(data) == 1:
+            self._flags = data[0]
+            return _framed(code, b""), _COMMAND_S
         if code == 0x14 and data[:1] == b"\x01":
             self._normal_mode = True
             return _framed(code, b""), _COMMAND_S
@@ -88,6 +95,8 @@ class Pn532:
         if self._present():
             selected = b"\x44\x00\x00" if len(self.uid) > 4 else b"\x04\x00\x08"
             target = b"\x01" + selected + bytes([len(self.uid)]) + self.uid
+            if self._flags & _AUTOMATIC_RATS:
+                target += self.ats
             return _framed(0x4A, b"\x01" + target), _FOUND_S
         return _framed(0x4A, b"\x00"), _NEVER if self._retries == _ENDLESS else (self._retries + 1) * _TRY_S
 

@@ -355,6 +355,13 @@ def test_pn532_reads_what_adafruits_driver_reads(nfc: Wire, uid: str, monkeypatc
         assert bytes(oracle.read_passive_target(timeout=0.5)).hex() == uid
 
 
+def test_pn532_reads_bank_cards_and_phones(nfc: Wire) -> None:
+    """A card of ISO 14443-4 is told by its UID, however much it would say of itself."""
+    part = nfc.machine.bus("i2c", "/dev/i2c-1").part(0x24)
+    part.uid, part.ats = bytes.fromhex("08112233"), bytes.fromhex("1378807202803180 66b1840c016e0183009000")
+    assert happened(opened(nfc).read()) == [("presented", {"uid": "08112233", "random": True})]
+
+
 def test_pn532_notices_a_card_come_and_go(nfc: Wire) -> None:
     """Present while it lies there, presented once per visit; without a card the search ends by itself."""
     nfc.set(present=0.0)
