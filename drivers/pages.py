@@ -177,10 +177,14 @@ def _channel(channel: Channel) -> tuple[str, ...]:
 def _undetected(spec: Spec) -> str:
     if not spec.undetected:
         return ""
+    faults = ", ".join(f"`{each}`" for each in spec.undetected)
+    if spec.direction == "output":
+        return f"What the read-back can't show (the simulator's words): {faults}. An auxiliary contact of the load can."
+    if spec.direction == "input":
+        return f"What the level can't show (the simulator's words): {faults}."
     return (
-        f"No checksum protects every byte: {', '.join(f'`{each}`' for each in spec.undetected)} of the simulator can "
-        "give a wrong value that looks right. It stays within the range above, and a jump faster than believable is "
-        "Uncertain."
+        f"What the wire can't show (the simulator's words): {faults}. A wrong value then looks right; it stays within "
+        "the range above, and where a fastest believable change is given, a faster one is Uncertain."
     )
 
 

@@ -99,7 +99,7 @@ SPEC = Spec(
     open=open_output,
     channels=lambda _options: (Channel("level", "%", 0.0, 100.0, digits=2),),
     claims=lambda options: (f"line GPIO{options.line}", f"PWM channel {CHANNELS[options.line]}"),
-    sample="fan: {driver: pwm, bus: header, line: GPIO18, frequency: 25000 Hz, min_level: 20, safe: 0, lease: 3 s}",
+    sample="fan: {driver: pwm, bus: header, line: GPIO18, frequency: 25000 Hz, min_level: 20, safe: off, lease: 3 s}",
     datasheet="Linux kernel documentation, Pulse Width Modulation (PWM) interface",
     wiring="The line carries 3.3 V and a few mA: put a transistor, a MOSFET driver or an optocoupler between it and "
     "the load. A four-wire fan pulls its PWM input up itself and wants an open collector, which turns the sense round: "

@@ -156,7 +156,7 @@ SPEC = Spec(
     open=open_output,
     channels=lambda _options: (Channel("level", "%", 0.0, 100.0, digits=2),),
     claims=lambda options: (f"line GPIO{options.line}",),
-    sample="heater: {driver: ssr, bus: header, line: GPIO23, active: high, period: 2 s, safe: 0, lease: 3 s}",
+    sample="heater: {driver: ssr, bus: header, line: GPIO23, active: high, period: 2 s, safe: off, lease: 3 s}",
     datasheet="IEC 60947-4-3, AC semiconductor controllers for non-motor loads",
     wiring="A zero-crossing relay with a 3 to 32 V input takes 5 to 15 mA: put a transistor between it and the line. "
     "Ohmic loads only: a transformer or a motor wants full waves or phase control. An external resistor holds the line "
