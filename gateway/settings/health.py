@@ -104,8 +104,8 @@ _OUTPUTS_FAILING = _alarm(
     "outputs_failing",
     "gateway/control.outputs_ok",
     "high",
-    "An output can't be driven: check the GPIO chip and its lines",
-    "출력을 구동할 수 없습니다. GPIO 칩과 배선을 확인하세요",
+    "An output can't be driven: check its board, its wires and its bus",
+    "출력을 구동할 수 없습니다. 출력 보드와 배선, 버스를 확인하세요",
     for_s=2.0,
 )
 _FIELD_SILENT = _alarm(
