@@ -24,6 +24,7 @@ PGA_CAP_EN = 1 << 7
 RESET_S, ANALOGUE_S = 0.01, 0.6
 POLL_S, POLLS = 0.02, 12
 CALIBRATION_POLLS = 60
+SETTLING_S = 0.6  # six conversions, until the filter shows the load and not what it was shorted to
 LOWEST, HIGHEST = -(1 << 23), (1 << 23) - 1
 
 
@@ -55,7 +56,7 @@ class Nau7802:
         self._settling = Settling(options.still_readings, options.still_within_g / 1000)
 
     def read(self) -> Sequence[Sample]:
-        """The weight of a conversion that ended in the call. Blocks 0.1 s, the first time up to 2.5 s.
+        """The weight of a conversion that ended in the call. Blocks 0.1 s, the first time up to 2.7 s.
 
         Raises DeviceError.
         """
@@ -95,6 +96,7 @@ class Nau7802:
         self._sleep(ANALOGUE_S)
         self._calibrate()
         self._write(PU_CTRL, PUD | PUA | AVDDS | CS)
+        self._sleep(SETTLING_S)
 
     def _calibrate(self) -> None:
         """The internal offset calibration, with the input shorted inside the part."""
@@ -144,14 +146,15 @@ SPEC = Spec(
     sample="flour_bin: {driver: nau7802, bus: sensors, every: 1 s, tare: 84210, counts_per_kg: 21500.0, "
     "capacity: 50 kg, unit_weight: 25 g}",
     datasheet="Nuvoton, NAU7802, revision 1.7",
-    deadline_s=3.0,
+    deadline_s=4.0,
     min_every_s=0.2,
     wiring="3.3 V; SDA and SCL with 4.7 kohm pull-ups. The load cell: E+ to AVDD, E- to ground, S+ and S- to the first "
     "input; its cable shielded, the shield to ground at the converter. One part a bus: its address is fixed.",
     overlay="dtparam=i2c_arm=on",
     accuracy="The load cell's, typically 0.02 to 0.05 % of capacity, after taring and scaling with a known weight. "
     "Warmth moves the zero: tare again when the room has changed by 10 °C.",
-    conversion="0.1 s, ten times a second; after power-on 1.5 s with the part's own calibration.",
+    conversion="0.1 s, ten times a second; after power-on 1.7 s with the part's own calibration "
+    "and six conversions that are thrown away.",
     faults="Unplugged: BadNotConnected. Settings that do not read back: BadDataEncodingInvalid. Overload, or a wire of "
     "the cell that is off: the converter's limit, BadDataEncodingInvalid. A calibration that fails: BadSensorFailure. "
     "`count` is UncertainSensorNotAccurate while the load moves or lies between two whole numbers.",

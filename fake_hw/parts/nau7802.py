@@ -13,6 +13,7 @@ _CALIBRATE, _CALIBRATION_ERROR = 0x04, 0x08
 _RATES_HZ = {0: 10, 1: 20, 2: 40, 3: 80, 7: 320}
 _POWER_UP_S = 0.0002
 _CALIBRATION_S = 0.344
+_SETTLING = 6  # conversions after a start or a calibration until the filter shows the input
 
 
 class Nau7802:
@@ -101,6 +102,7 @@ class Nau7802:
             return
         self._conversions = finished
         counts = 0x7FFFFF if self._condition.fault == "saturated" else round(self._counts())
+        counts = counts if finished >= _SETTLING else counts * finished // _SETTLING
         clipped = min(0x7FFFFF, max(-0x800000, counts))
         self._registers[_RESULT : _RESULT + 3] = (clipped % 0x1000000).to_bytes(3, "big")
         self._registers[_POWER] |= _NEW
