@@ -81,7 +81,7 @@ class SerialLines:
     def lines(self) -> list[Line]:
         """As `Source`: nothing that was received is lost to an adapter that goes away behind it."""
         lines: list[Line] = []
-        while len(lines) < MOST_LINES:
+        while len(lines) < MOST_LINES and not (lines and self._cut):  # a babble must not last as long as its patience
             try:
                 begin = self._port.read(1, 0.0 if lines else WAIT_S)
                 if begin not in (b"\r", b"\n"):
@@ -120,7 +120,7 @@ class KeyboardLines:
         """As `Source`; a line may be typed over several reads."""
         lines: list[Line] = []
         end_s = self._now() + WAIT_S
-        while not lines and (events := self._keys.keys(max(0.0, end_s - self._now()))):
+        while not lines and (left_s := end_s - self._now()) >= 0 and (events := self._keys.keys(left_s)):
             self._typed_s = self._now()
             typed = [self._typist.key(code, pressed) for code, pressed in events]
             lines += [line for line in typed if line is not None]

@@ -265,6 +265,17 @@ def test_a_line_that_is_never_ended_is_refused() -> None:
     assert "Enter" in str(seen[0].data["reason"])
 
 
+def test_a_babble_does_not_hold_a_read() -> None:
+    """A port that never ends a line costs one line's patience for each read, a keyboard that never rests its wait."""
+    babble = Keyless(*[b"AAAA"] * 40)
+    scanner = open_scanner(babble, Options())  # type: ignore[arg-type]  # the calls a scanner makes
+    assert [sum(isinstance(each, Occurrence) for each in scanner.read()) for _ in range(3)] == [1, 1, 1]
+    ticks = iter(range(10_000))
+    keys = Script(*[typed("4")[:-2]] * 10_000)
+    KeyboardLines(keys, lambda: next(ticks) / 1000).lines()
+    assert len(keys.steps) > 9_000
+
+
 def test_nobody_may_read_it_without_the_group(root: str) -> None:
     """A node that is not ours to open names the group."""
     rig = Rig(root, "evdev")
