@@ -21,7 +21,7 @@ TH_UPDATE, SHORT_CIRCUIT, OPEN_OR_RANGE = 1 << 6, 1 << 5, 1 << 4
 NORMAL_18_BIT = 0x00
 TYPES: Mapping[Kind, int] = {"K": 0, "J": 1, "T": 2, "N": 3, "S": 4, "E": 5, "B": 6, "R": 7}  # bits 6..4
 LSB_C = 0.0625
-POLL_S, POLLS = 0.05, 9  # an 18-bit conversion takes 0.32 s; its oscillator may be slow
+POLL_S, POLLS = 0.05, 16  # 0.32 s (18 bits), if they come one after the other 0.25 s more for the cold junction
 RANGES_C: Mapping[Kind, tuple[float, float]] = {
     "B": (1000, 1800),
     "E": (-200, 1000),
@@ -53,7 +53,7 @@ class Mcp9600:
         self._sleep = sleep
 
     def read(self) -> Sequence[Sample]:
-        """Hot and cold junction of a conversion that ended in the call. Blocks up to 0.45 s, twice that at first.
+        """Hot and cold junction of a conversion that ended in the call. Blocks up to 0.8 s, twice that at first.
 
         Raises DeviceError.
         """
@@ -127,12 +127,14 @@ SPEC = Spec(
     claims=lambda options: (f"address 0x{options.address:02x}",),
     sample="grill_plate: {driver: mcp9600, bus: sensors, address: 0x67, thermocouple: K, every: 2 s}",
     datasheet="Microchip, MCP960X, DS20005426F",
+    deadline_s=2.5,
     min_every_s=0.5,
     wiring="3.3 V; SDA and SCL with 2.2 to 10 kohm pull-ups, at most 100 kHz: the part stretches the clock. "
     "Extension wire of the thermocouple's own type.",
     overlay="dtparam=i2c_arm=on,i2c_arm_baudrate=50000",
     accuracy="1.5 °C (the L and RL parts: 4 °C and worse), and the thermocouple's own tolerance.",
-    conversion="0.32 s, all by itself; each read waits for the next one.",
+    conversion="0.32 s for the thermocouple and 0.25 s for the cold junction, all by itself; each read waits for the "
+    "next one.",
     faults="Open or shorted thermocouple (MCP9601 with VSENSE wired), or one beyond its type's range: "
     "BadSensorFailure. Unplugged: BadNotConnected. Identity or settings that do not read back: "
     "BadDataEncodingInvalid. No new value: BadTimeout. An MCP9600 can't tell an open thermocouple by itself.",
