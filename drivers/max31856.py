@@ -36,6 +36,7 @@ RANGES_C: Mapping[Kind, tuple[float, float]] = {
     "T": (-200, 400),
 }
 COLD_LOW_C, COLD_HIGH_C = -55.0, 125.0
+UNUSED_HOT_BITS, HOT_LSB_C = 5, 1 / 128  # the data sheet leaves open what the unused bits of LTCBL read
 FAULTS = (
     (0x01, "the thermocouple is open: broken wire or loose terminal"),
     (0x02, "the thermocouple's voltage is below ground or above the supply: check for a short to another circuit"),
@@ -104,10 +105,10 @@ def decode(registers: bytes, wanted: bytes) -> tuple[float, float]:
     for bit, explanation in FAULTS:
         if registers[15] & bit:
             raise SensorFailure(explanation)
-    if registers[15] or registers[14] & 0x1F or registers[11] & 0x03:
+    if registers[15] or registers[11] & 0x03:
         raise InvalidData(f"bits are set that no MAX31856 sets ({registers[10:].hex(' ')}): check MISO and the ground")
     cold_c = int.from_bytes(registers[10:12], "big", signed=True) / 256
-    hot_c = int.from_bytes(registers[12:15], "big", signed=True) / 4096
+    hot_c = (int.from_bytes(registers[12:15], "big", signed=True) >> UNUSED_HOT_BITS) * HOT_LSB_C
     if not COLD_LOW_C <= cold_c <= COLD_HIGH_C:
         raise InvalidData(f"a cold junction of {cold_c} °C is outside what the part can measure: check MISO")
     return hot_c, cold_c
