@@ -59,7 +59,7 @@ class Register:
     @property
     def count(self) -> int:
         """How many addresses it takes."""
-        return 1 if self.kind in _BIT_KINDS else _REGISTERS.get(self.type, 1)
+        return _REGISTERS.get(self.type, 1)
 
 
 def channel(name: str, register: Register) -> Channel:
@@ -168,11 +168,11 @@ def _limits(register: Register) -> tuple[float, float]:
 
 def _counts(register: Register) -> tuple[float, float]:
     """The lowest and the highest count that the type can hold."""
-    bits = 16 * register.count
     if register.type in _FLOATS:
         return -math.inf, math.inf
     if register.type.startswith("bcd"):
-        return 0, 10 ** (bits // 4) - 1
+        return 0, 10 ** (4 * register.count) - 1
+    bits = 16 * register.count
     return (-(1 << bits - 1), (1 << bits - 1) - 1) if register.type.startswith("s") else (0, (1 << bits) - 1)
 
 

@@ -183,8 +183,34 @@ def test_a_dead_part_costs_one_timeout_however_long_its_map(rig: Callable[..., R
 
 def test_an_empty_map_is_refused() -> None:
     """Nothing to read is a mistake of the file."""
-    with pytest.raises(WrongOption, match="no registers"):
+    with pytest.raises(WrongOption, match="no registers") as refused:
         Options(1, {})
+    assert refused.value.at == ("registers",)
+
+
+def test_requests_are_joined_as_the_site_allows() -> None:
+    """`gap` and `most` of the options."""
+    registers = {"a": Register(0), "b": Register(3), "c": Register(5)}
+    for options, expected in (
+        (Options(1, registers), [(0, 1), (3, 1), (5, 1)]),
+        (Options(1, registers, gap=2), [(0, 6)]),
+        (Options(1, registers, gap=2, most=5), [(0, 4), (5, 1)]),
+    ):
+        assert [(block.at, block.count) for block in plan(options)] == expected
+
+
+@pytest.mark.parametrize(("meter", "opened"), [(sdm120, sdm120.Sdm120), (sdm630, sdm630.Sdm630)])
+def test_a_meter_is_asked_once_for_everything(meter: Any, opened: Any) -> None:
+    """Input registers from 0 to the exported energy, in one request of its unit."""
+    asked = []
+
+    class Bus:
+        def request(self, unit: int, pdu: bytes, timeout_s: float = 0.0) -> bytes:
+            asked.append((unit, pdu, timeout_s))
+            return bytes([4, 0x98, *bytes(0x98)])
+
+    opened(Bus(), meter.Options(7)).read()
+    assert asked == [(7, bytes.fromhex("04 0000 004c"), 0.5)]
 
 
 def test_claims_are_registers_so_that_two_entries_may_share_a_unit() -> None:

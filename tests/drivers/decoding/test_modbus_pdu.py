@@ -25,10 +25,14 @@ from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData
             "0f 0013 000a 02 cd01",
         ),
         (pdu.write_registers(1, [10, 0x102]), "10 0001 0002 04 000a 0102"),
+        (pdu.write_coils(0, [True] * 8), "0f 0000 0008 01 ff"),
+        (pdu.write_register(0xFFFF, 0xFFFF), "06 ffff ffff"),
+        (pdu.read("coil", 0, 2000), "01 0000 07d0"),
+        (pdu.read("input", 0xFFFF - 124, 125), "04 ff83 007d"),
     ],
 )
 def test_the_specifications_requests(request_: bytes, expected: str) -> None:
-    """The example of each function in chapter 6, byte for byte."""
+    """The example of each function in chapter 6, byte for byte; and the most that one can hold."""
     assert request_ == bytes.fromhex(expected)
 
 
@@ -39,6 +43,7 @@ def test_the_specifications_requests(request_: bytes, expected: str) -> None:
         lambda: pdu.read("coil", 0, 2001),
         lambda: pdu.read("input", 0, 0),
         lambda: pdu.read("input", 65530, 7),
+        lambda: pdu.read("holding", 0xFFFF, 2),
         lambda: pdu.write_register(70000, 1),
         lambda: pdu.write_register(0, 0x10000),
         lambda: pdu.write_register(0, -1),
@@ -53,6 +58,22 @@ def test_what_no_request_can_hold_is_refused(ask: Callable[[], object]) -> None:
     """Counts and addresses outside the specification never reach a wire."""
     with pytest.raises(ValueError, match=r"hold|leave|fit|no request"):
         ask()
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (pdu.read("input", 0x0102, 3), pdu.Request(4, 0x0102, 3)),
+        (pdu.read("coil", 0x0603, 0x0700), pdu.Request(1, 0x0603, 0x0700)),
+        (pdu.write_coil(0x0102, True), pdu.Request(5, 0x0102, 1)),
+        (pdu.write_register(0x0301, 7), pdu.Request(6, 0x0301, 1)),
+        (pdu.write_coils(0x0102, [True] * 300), pdu.Request(15, 0x0102, 300)),
+        (pdu.write_registers(0x0102, [1, 2]), pdu.Request(16, 0x0102, 2)),
+    ],
+)
+def test_a_request_says_where_and_how_much(request_: bytes, expected: pdu.Request) -> None:
+    """A single write is of one, whatever its value."""
+    assert pdu.parse_request(request_) == expected
 
 
 def slave() -> RegisterSlave:

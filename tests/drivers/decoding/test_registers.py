@@ -46,6 +46,7 @@ def order_of(kind: str, order: Order) -> Order:
         (Register(0, values={0: False, 3: True}), [3], True),
         (Register(0, values={0: 0.0, 3: 1.0}), [3], 1.0),
         (Register(0, scale=0.5, offset=-40, unit="Cel"), [100], 10.0),
+        (Register(0, type="f32", scale=2, offset=-40, unit="Cel"), [0x41C8, 0], 10.0),
     ],
 )
 def test_values(register: Register, raw: list[int], expected: float) -> None:
@@ -95,6 +96,29 @@ def test_what_is_written_is_what_is_read(kind: Type, order: Order, value: float)
     assert value_of(register, raw) == pytest.approx(value, abs=0.05 + 1e-4)
 
 
+@pytest.mark.parametrize(
+    ("register", "value", "expected"),
+    [
+        (Register(0, type="s16", scale=0.1, offset=-40), -45.0, [0xFFCE]),
+        (Register(0, type="s32", order="CDAB"), -2, [0xFFFE, 0xFFFF]),
+        (Register(0, type="s16", scale=0.1, high=25.0), 25.0, [250]),
+        (Register(0, type="s16", low=-7.0), -7.0, [0xFFF9]),
+        (Register(0), 65535, [0xFFFF]),
+        (Register(0, type="bcd16"), 9999, [0x9999]),
+        (Register(0, type="f32", scale=2, offset=-40), 10.0, [0x41C8, 0]),
+    ],
+)
+def test_setpoints_as_the_part_takes_them(register: Register, value: float, expected: list[int]) -> None:
+    """Below zero, with an offset, and up to both ends of what is allowed."""
+    assert list(words_for(register, value)) == expected
+
+
+def test_a_setpoint_without_a_unit_is_refused_in_a_whole_sentence() -> None:
+    """Nothing stands where no unit is."""
+    with pytest.raises(ValueError, match=r"^7 is outside 0 to 5$"):
+        words_for(Register(0, low=0, high=5), 7)
+
+
 @pytest.mark.parametrize("value", [-0.1, 250.1, math.nan, math.inf])
 def test_a_setpoint_outside_its_limits_is_never_written(value: float) -> None:
     """low and high bind what is written, and NaN is no setpoint."""
@@ -141,6 +165,11 @@ def test_bits_that_mean_nothing_are_refused() -> None:
         (Register(0, type="f32", unit="V"), Channel("x", "V", -math.inf, math.inf, 3)),
         (Register(0, type="f32", unit="V", digits=1, low=0, high=300), Channel("x", "V", 0, 300, 1)),
         (Register(0, type="bcd16"), Channel("x", "1", 0, 9999, 0)),
+        (Register(0, type="bcd32"), Channel("x", "1", 0, 99_999_999, 0)),
+        (Register(0, scale=1 / 3, low=0, high=9), Channel("x", "1", 0, 9, 9)),
+        (Register(0xFFFF, "discrete", "bit"), Channel("x")),
+        (Register(0xFFFF), Channel("x", "1", 0, 65535, 0)),
+        (Register(0xFFFE, type="u32"), Channel("x", "1", 0, 2**32 - 1, 0)),
         (Register(0, values={0: 0.5, 9: 2.0}), Channel("x", "1", 0.5, 2.0, 1)),
         (Register(0, values={0: False, 9: True}), Channel("x")),
         (Register(0, "coil"), Channel("x")),
@@ -159,16 +188,20 @@ def test_channels(register: Register, expected: Channel) -> None:
         ({"at": 0xFFFF, "type": "f32"}, "ends behind the last register"),
         ({"at": 0, "order": "DCBA"}, "order DCBA needs two registers"),
         ({"at": 0, "unit": "degC"}, "unknown unit 'degC'"),
-        ({"at": 0, "kind": "coil", "unit": "Cel"}, "has no unit"),
+        ({"at": 0, "kind": "coil", "unit": "Cel"}, "^what is on or off has no unit; remove 'unit'$"),
         ({"at": 0, "values": {0: False}, "unit": "Cel"}, "has no unit"),
         ({"at": 0, "kind": "discrete", "type": "f32"}, "one bit and no f32"),
-        ({"at": 0, "bit": 1}, "type bit only"),
+        ({"at": 0, "bit": 1}, "^'bit' means something for type bit only; write 'type: bit', or remove it$"),
         ({"at": 0, "scale": 0.0}, "scale of 0"),
         ({"at": 0, "scale": math.nan}, "scale of nan"),
         ({"at": 0, "low": 5.0, "high": 5.0}, "is not below"),
         ({"at": 0, "type": "f32", "values": {0: 1.0}}, "can't explain a f32"),
-        ({"at": 0, "values": {0: 1.0, 1: True}}, "mixes"),
-        ({"at": 0, "values": {0: 1.0}, "scale": 2.0}, "not scaled"),
+        ({"at": 0, "kind": "coil", "values": {0: 1.0}}, "can't explain a bit; remove it"),
+        ({"at": 0, "values": {0: 1.0, 1: True}}, "^'values' mixes on/off and numbers; use one kind$"),
+        (
+            {"at": 0, "values": {0: 1.0}, "scale": 2.0},
+            "^'values' explains counts, which are not scaled; remove 'scale' and 'offset'$",
+        ),
     ],
 )
 def test_contradictions_are_told(options: dict[str, Any], words_: str) -> None:
@@ -221,6 +254,14 @@ def test_blocks_are_joined_over_a_gap_only_where_that_is_allowed() -> None:
     assert [(block.at, block.count) for block in blocks(registers, gap=1)] == [(0, 3), (5, 1), (6, 1)]
     assert [(block.at, block.count) for block in blocks(registers, gap=2)] == [(0, 6), (6, 1)]
     assert [(block.at, block.count) for block in blocks(registers, gap=2, most=5)] == [(0, 3), (5, 1), (6, 1)]
+    assert [(block.at, block.count) for block in blocks(registers, gap=2, most=6)] == [(0, 6), (6, 1)]
+    assert [block.count for block in blocks({"a": Register(0), "b": Register(2)})] == [1, 1]
+
+
+def test_bits_have_their_own_limit() -> None:
+    """A part that takes few registers at once still takes the standard's 2000 bits."""
+    coils = {"first": Register(0, "coil"), "last": Register(1999, "coil"), "beyond": Register(2000, "coil")}
+    assert [(block.at, block.count) for block in blocks(coils, gap=2000, most=4)] == [(0, 2000), (2000, 1)]
 
 
 def test_a_channel_without_a_value_spoils_no_other() -> None:
