@@ -3,13 +3,12 @@
 import contextlib
 import errno
 import os
-import threading
-from collections.abc import Iterator
 
 from smbus2 import SMBus, i2c_msg
 
 from drivers.buses.i2c_mux import MuxChannel, Muxes
 from drivers.buses.power_rail import PowerRail
+from drivers.buses.turns import Turns
 from gateway.core.driver import Bus
 from gateway.core.errors import DeviceError, DeviceTimeout, NotConnected
 
@@ -38,7 +37,7 @@ class I2CAdapter:
         self._path = os.path.join(root, device.lstrip("/"))
         self._rail = rail
         self._bus: SMBus | None = None
-        self._lock = threading.Lock()
+        self._turns = Turns(device, TURN_S)
         self._muxes = Muxes(self._exchange)
 
     def transfer(self, address: int, write: bytes, read: int = 0) -> bytes:
@@ -46,30 +45,21 @@ class I2CAdapter:
 
         Blocks for the adapter's timeout (1 s) at worst, after it for a power cycle, and for its turn.
         """
-        with self._turn():
+        with self._turns:
             return self._exchange(address, write, read)
 
     def behind(self, mux: int, channel: int) -> MuxChannel:
         """The bus behind one channel of a TCA9548A at address `mux`; it shares this adapter's turns."""
-        with self._turn():
+        with self._turns:
             self._muxes.know(mux)
-        return MuxChannel(self._muxes, self._turn, mux, channel)
+        return MuxChannel(self._muxes, self._turns, mux, channel)
 
     def close(self) -> None:
         """Close the adapter and let go of the supply's line; a later transfer opens both again."""
-        with contextlib.suppress(DeviceTimeout), self._turn():
+        with contextlib.suppress(DeviceTimeout), self._turns:
             self._close()
             if self._rail is not None:
                 self._rail.release()
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        if not self._lock.acquire(timeout=TURN_S):
-            raise DeviceTimeout(f"{self._device} is busy with a transfer that does not end: check its adapter")
-        try:
-            yield
-        finally:
-            self._lock.release()
 
     def _exchange(self, address: int, write: bytes, read: int) -> bytes:
         messages = []

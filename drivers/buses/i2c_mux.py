@@ -5,8 +5,8 @@ channel. Whoever calls holds the adapter's turn.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
+from drivers.buses.turns import Turns
 from gateway.core.errors import DeviceError, InvalidData, NotConnected
 
 CHANNELS = 8
@@ -69,13 +69,13 @@ class Muxes:
 class MuxChannel:
     """The bus behind one channel (`I2CBus`)."""
 
-    def __init__(self, muxes: Muxes, turn: Callable[[], AbstractContextManager[None]], mux: int, channel: int) -> None:
+    def __init__(self, muxes: Muxes, turns: Turns, mux: int, channel: int) -> None:
         self._muxes = muxes
-        self._turn = turn
+        self._turns = turns
         self._mux = mux
         self._channel = channel
 
     def transfer(self, address: int, write: bytes, read: int = 0) -> bytes:
         """One transaction, after the channel was selected. Blocks and raises as the adapter's own."""
-        with self._turn():
+        with self._turns:
             return self._muxes.transfer(self._mux, self._channel, address, write, read)

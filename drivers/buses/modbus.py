@@ -1,5 +1,6 @@
 """Modbus RTU on a serial line: one request at a time, silence between frames, echo and late replies recognised."""
 
+import contextlib
 import time
 
 from drivers.buses import modbus_frames as frames
@@ -12,13 +13,15 @@ from gateway.core.errors import DeviceTimeout, InvalidData, NotConnected
 LATE_S = 1.0
 """How long after an unanswered request its reply may still come: RTU replies don't say which request they answer."""
 ADAPTER_S = 0.1  # USB adapters and the kernel hand bytes over in pieces
+TURN_S = 10.0
+"""How long a call waits for those before it, each of which ends within its own timeouts."""
 QUIET_S, NOISE_S = 0.02, 0.3  # a pause that ends a babble, and how long one is listened to
 
 
 def open_bus(bus: Bus, root: str) -> "RtuLine":
     """The line of this node; opened at the first request."""
     port = SerialLine(bus.device, root, baud=bus.baud, parity=bus.parity, stop_bits=bus.stop_bits)
-    return RtuLine(port, bus.baud)
+    return RtuLine(port, bus)
 
 
 class RtuLine:
@@ -28,10 +31,10 @@ class RtuLine:
     the frames take on the line.
     """
 
-    def __init__(self, port: SerialLine, baud: int) -> None:
+    def __init__(self, port: SerialLine, bus: Bus) -> None:
         self._port = port
-        self._character_s = CHARACTER_BITS / baud
-        self._turns = Turns()
+        self._character_s = CHARACTER_BITS / bus.baud
+        self._turns = Turns(bus.device, TURN_S)
         self._echoes: bool | None = None  # whether the adapter hears itself; None until a read has shown it
         self._late: dict[int, float] = {}  # unit → until when (monotonic) the reply to an older request may come
 
@@ -46,7 +49,7 @@ class RtuLine:
 
     def close(self) -> None:
         """Close the port when the request under way has ended; a later request opens it again."""
-        with self._turns:
+        with contextlib.suppress(DeviceTimeout), self._turns:
             self._port.close()
             self._echoes = None
 

@@ -21,6 +21,9 @@ PAUSES_S = (0.0, 0.5, 1.0, 2.0, 5.0)
 SILENCES = 2
 """So many requests in a row without one byte back: the connection is dead though TCP has not noticed yet."""
 
+TURN_S = 10.0
+"""How long a call waits for those before it."""
+
 
 def open_bus(bus: Bus, _root: str) -> "TcpConnection":
     """The connection to this url; made at the first request."""
@@ -37,7 +40,7 @@ class TcpConnection:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or DEFAULT_PORT
         self._where = f"{self._host}:{self._port}"
-        self._turns = Turns()
+        self._turns = Turns(self._where, TURN_S)
         self._socket: socket.socket | None = None
         self._received = b""
         self._transaction = 0
@@ -59,7 +62,7 @@ class TcpConnection:
 
     def close(self) -> None:
         """Hang up when the request under way has ended; a later request connects again, at once."""
-        with self._turns:
+        with contextlib.suppress(DeviceTimeout), self._turns:
             self._hang_up()
             self._failures, self._not_before = 0, 0.0
 

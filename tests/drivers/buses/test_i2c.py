@@ -134,7 +134,7 @@ def test_a_transfer_that_never_ends_does_not_hold_others_for_ever(monkeypatch: p
     """Who waits for a turn that never comes gets a timeout, and closing does not hang either."""
     monkeypatch.setattr(i2c, "TURN_S", 0.02)
     bus = I2CAdapter(NODE)
-    with bus._turn():
+    with bus._turns:
         with pytest.raises(DeviceTimeout, match="busy with a transfer that does not end"):
             bus.transfer(0x44, b"\xfd")
         bus.close()
