@@ -17,8 +17,9 @@ from gateway.core.reading import Sample
 ADDRESS = 0x59
 EXECUTE_CONDITIONING = 0x2612
 MEASURE_RAW_SIGNALS = 0x2619
-EXECUTION_S = 0.051  # of both: at most 50 ms
-CONDITIONING_S = 9.6  # the NOx pixel bears 10 s; it is conditioned until the next command
+TURN_HEATER_OFF, HEATER_OFF_S = 0x3615, 0.002
+EXECUTION_S = 0.051  # of the two that answer: at most 50 ms
+CONDITIONING_S = 9.6  # the NOx pixel bears 10 s; it is conditioned until the next command, whenever that comes
 LONGEST_HOLD_S = 10  # seconds for which one measurement may stand
 
 
@@ -31,7 +32,7 @@ class Options:
 
 
 class Sgp41:
-    """One sensor with the memory of what is normal in its room. Poll it every second, at least every ten."""
+    """One sensor with the memory of what is normal in its room. Poll it every second."""
 
     def __init__(
         self,
@@ -44,24 +45,42 @@ class Sgp41:
         self._air = round(options.humidity_pct / 100 * 65535), round((options.temperature_c + 45) / 175 * 65535)
         self._sleep = sleep
         self._monotonic = monotonic
+        self._asked_s: float | None = None
         self._began_s: float | None = None
-        self._asked_s = self._fed_until_s = 0.0
+        self._is_conditioned = False
+        self._fed_until_s = 0.0
         self._voc, self._nox = GasIndex(VOC), GasIndex(NOX)
 
     def read(self) -> Sequence[Sample]:
         """Both indices; Uncertain while they are being learnt, and 0 in the first minute. Blocks 50 to 110 ms.
 
-        Raises DeviceError; the driver that is opened then learns anew.
+        The first read only begins: how often it is polled, so whether conditioning would end in time, shows at the
+        second. Raises DeviceError; the driver that is opened then learns anew.
         """
         now_s = self._monotonic()
+        asked_s, self._asked_s = self._asked_s, now_s
+        if asked_s is None:
+            words(self._ask(MEASURE_RAW_SIGNALS, 6), "VOC", "NOx")  # of pixels that are still cold: no value
+            return self._nothing_yet(now_s)
         if self._began_s is None:
-            self._began_s = self._asked_s = now_s
-        pause_s, self._asked_s = now_s - self._asked_s, now_s
-        if now_s + pause_s < self._began_s + CONDITIONING_S:
+            self._began_s = now_s
+        if 2 * now_s - asked_s < self._began_s + CONDITIONING_S:  # the next poll will come in time to end it
+            self._is_conditioned = True
             words(self._ask(EXECUTE_CONDITIONING, 3), "VOC")
-            self._fed_until_s = now_s
-            return _sample("voc_index", 0, self._voc), _sample("nox_index", 0, self._nox)
-        return self._feed(now_s, *self._measure())
+            return self._nothing_yet(now_s)
+        ticks = self._measure()
+        self._is_conditioned = False
+        return self._feed(now_s, *ticks)
+
+    def close(self) -> None:
+        """End the conditioning, which must not go on when nobody polls. Blocks 2 ms. Raises DeviceError."""
+        if self._is_conditioned:
+            self._bus.transfer(ADDRESS, command(TURN_HEATER_OFF))
+            self._sleep(HEATER_OFF_S)
+
+    def _nothing_yet(self, now_s: float) -> Sequence[Sample]:
+        self._fed_until_s = now_s
+        return _sample("voc_index", 0, self._voc), _sample("nox_index", 0, self._nox)
 
     def _measure(self) -> tuple[int, ...]:
         try:
@@ -115,8 +134,8 @@ SPEC = Spec(
     overlay="dtparam=i2c_arm=on",
     accuracy="An index of the change against the room's own last day, not a concentration: 100 (VOC) and 1 (NOx) are "
     "its average, 500 the most. Device to device ±15 VOC index points.",
-    conversion="50 ms, started by every read; poll it every second (at most every 10 s: its NOx pixel bears no longer "
-    "conditioning). 10 s of conditioning and 46 s of start give 0; VOC is accurate after 1 h, NOx after 6 h.",
+    conversion="50 ms, started by every read; poll it every second (from 10 s on its NOx pixel, which bears no longer, "
+    "is not conditioned). 11 s of conditioning and 46 s of start give 0; VOC is accurate after 1 h, NOx after 6 h.",
     faults="While the indices are being learnt: UncertainSensorNotAccurate (VOC 1 h, NOx 6 h after each start of the "
     "gateway and after each failure; one disturbed answer is asked for again first). Unplugged: BadNotConnected. "
     "Disturbed cable: BadDataEncodingInvalid (each word has a CRC). A pixel at the end of its scale: BadSensorFailure. "
