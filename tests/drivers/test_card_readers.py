@@ -250,7 +250,7 @@ def test_wiegand_waits_for_the_end_of_a_card() -> None:
 def test_wiegand_on_its_wire(wire: Wire, until: Until) -> None:
     """Cards over the chip's edge events; damage is refused with a reason, a held wire is the reader's fault."""
     wire.place("wiegand", "gpio", "/dev/gpiochip0")
-    reader = wire.open(now_ns=wiegand_now)
+    reader = wire.open()
 
     def next_of(fault: str, cards: float) -> tuple[str, dict[str, Any]]:
         wire.fault(fault)
@@ -282,11 +282,6 @@ def refusal(reader: Any) -> str:
     except SensorFailure as error:
         return str(error)
     return ""
-
-
-def wiegand_now() -> int:
-    """So late that every pulse is complete."""
-    return 1 << 62
 
 
 # PN532

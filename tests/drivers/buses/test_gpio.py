@@ -13,7 +13,7 @@ import pytest
 from drivers.buses import gpio_lines
 from drivers.buses.digital import GpioChip, InputLine
 from drivers.buses.edges import EdgeReader
-from drivers.buses.gpio import LineFactory, LinePin
+from drivers.buses.gpio import LineFactory, LinePin, boottime_ahead_ns
 from fake_hw import client
 from fake_hw.inject import install
 from fake_hw.simulator import Simulator
@@ -107,6 +107,21 @@ def test_changes_come_with_the_kernels_time(
     for (_, time_ns), truth_ns in zip(seen, moved, strict=True):
         assert abs(time_ns - truth_ns) < 50_000_000
     assert threads == {"edges gpiochip0"}
+
+
+def test_an_interrupted_thread_swaps_no_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of three readings of the clocks are torn apart by 30 ms: edges of two lines keep their order."""
+    passing = iter([30_000_000, 100, 30_000_000])
+    now_ns = [10**12]
+
+    def read(clock: int) -> int:
+        if clock == time.CLOCK_BOOTTIME:
+            return now_ns[0] + 5_000_000_000
+        now_ns[0] += next(passing)
+        return now_ns[0]
+
+    monkeypatch.setattr(time, "clock_gettime_ns", read)
+    assert boottime_ahead_ns() == 5_000_000_000 - 100
 
 
 def test_no_edge_is_lost_while_the_process_is_busy(
