@@ -16,6 +16,7 @@ from gateway.core.quality import Reason
 from gateway.core.reading import Sample
 
 MARGIN_S = 1.0  # between our own judgement and the deadline of the read
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _TOPIC = re.compile(r"[^+#\x00]{1,200}")
 
 
@@ -64,9 +65,17 @@ class Options:
             raise WrongOption("a topic has no + and no #; write the device's own", ("availability", "topic"))
         if self.password_file and not self.username:
             raise WrongOption("'password_file' needs a 'username' beside it; add it", ("password_file",))
+        if self.password_file and not _FILE.fullmatch(self.password_file):
+            raise WrongOption("'password_file' is a name inside the credentials directory: no path", ("password_file",))
         for name, quantity in self.channels.items():
-            if not quantity.unit and quantity.on == quantity.off:
-                raise WrongOption("'on' and 'off' are the same word; correct one", ("channels", name))
+            _check_quantity(name, quantity)
+
+
+def _check_quantity(name: str, quantity: Quantity) -> None:
+    if quantity.low is not None and quantity.high is not None and quantity.low >= quantity.high:
+        raise WrongOption("'low' is not below 'high'; correct one", ("channels", name, "low"))
+    if not quantity.unit and quantity.on == quantity.off:
+        raise WrongOption("'on' and 'off' are the same word; correct one", ("channels", name))
 
 
 class MqttDevice:

@@ -12,8 +12,8 @@ __all__ = ["Access", "Bus", "Cloud", "Configuration", "Device", "Mux", "Output",
 
 _ID = r"[a-z0-9-]{1,32}"
 _ID_HELP = "1 to 32 of a-z, 0-9 and -"
-_FILE = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
-_FILE_HELP = "a file name inside the credentials directory, without a path"
+CREDENTIAL = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+CREDENTIAL_HELP = "a file name inside the credentials directory, without a path"
 _MIB = 1024 * 1024
 
 
@@ -72,11 +72,11 @@ class Cloud:
     url: str = word("mqtt://host:1883 or mqtts://host:8883")
     tenant: str = word(_ID_HELP, pattern=_ID)
     gateway: str = word(_ID_HELP, pattern=_ID)
-    ca: str = word(_FILE_HELP, pattern=_FILE, default="")
-    certificate: str = word(_FILE_HELP, pattern=_FILE, default="")
-    key: str = word(_FILE_HELP, pattern=_FILE, default="")
+    ca: str = word(CREDENTIAL_HELP, pattern=CREDENTIAL, default="")
+    certificate: str = word(CREDENTIAL_HELP, pattern=CREDENTIAL, default="")
+    key: str = word(CREDENTIAL_HELP, pattern=CREDENTIAL, default="")
     username: str = word("the broker's user name", default="")
-    password_file: str = word(_FILE_HELP, pattern=_FILE, default="")
+    password_file: str = word(CREDENTIAL_HELP, pattern=CREDENTIAL, default="")
     commands: bool = word("whether the cloud may send commands (slot 9)", default=False)
     keepalive_s: float = word("how often a silent connection is proved", unit="s", low=5, high=3600, default=30.0)
 

@@ -10,6 +10,7 @@ from gateway.core.errors import WrongOption
 from gateway.core.options import plain
 from gateway.core.output import OutputPolicy
 from gateway.core.units import UNITS
+from gateway.settings.bus_kinds import fits_kind
 from gateway.settings.claims import Claims
 from gateway.settings.keys import keys_of
 from gateway.settings.maps import with_map
@@ -24,24 +25,6 @@ T = TypeVar("T", DeviceEntry, OutputEntry)
 
 HEADER = "/dev/gpiochip0"
 _DEFAULT_GPIO = Bus("gpio", "gpio", HEADER)
-_BY_ID = "/dev/serial/by-id/…"
-# kind → (the key it can't do without, an example), and the other keys that mean something
-_MANDATORY = {
-    "i2c": ("device", "/dev/i2c-1"),
-    "spi": ("device", "/dev/spidev0.0"),
-    "serial": ("device", _BY_ID),
-    "modbus_rtu": ("device", _BY_ID),
-    "evdev": ("device", "/dev/input/by-id/…-event-kbd"),
-    "modbus_tcp": ("url", "tcp://192.168.1.50:502"),
-    "mqtt": ("url", "mqtt://127.0.0.1:1883"),
-}
-_MEANINGFUL = {
-    "i2c": ("power",),
-    "serial": ("baud", "parity", "stop_bits"),
-    "modbus_rtu": ("baud", "parity", "stop_bits"),
-    "gpio": ("device",),
-    "mqtt": ("username", "password_file", "ca"),
-}
 
 
 class Catalogue(Protocol):
@@ -114,7 +97,7 @@ class Wirer:
     def bus(self, named: Named) -> None:
         """Take one entry of `buses`."""
         entry = structure(BusEntry, named.node, named.place, f"bus {named.name!r}", self._problems)
-        if entry is None or not self._fits_kind(named, entry):
+        if entry is None or not fits_kind(entry, named.name, named.node, named.place, self._problems):
             self._broken_buses.add(named.name)
             return
         device = entry.device or (HEADER if entry.type == "gpio" else "")
@@ -155,18 +138,6 @@ class Wirer:
                 what = f"output {entry.name!r} reads back {shown(wanted)}, which is no two-state point of a device"
                 self._problems.add(entry.at("read_back"), what, suggestion(wanted, proofs))
         return self.wiring
-
-    def _fits_kind(self, named: Named, entry: BusEntry) -> bool:
-        before = len(self._problems)
-        mandatory, example = _MANDATORY.get(entry.type, ("type", ""))
-        if mandatory not in named.node.items:
-            what = f"bus {named.name!r} of type {entry.type} lacks the key {mandatory!r}"
-            self._problems.add(named.place, what, f"add it, e.g. {example}")
-        for key in named.node.items:
-            if key not in ("type", mandatory, *_MEANINGFUL.get(entry.type, ())):
-                what = f"{key!r} means nothing on a bus of type {entry.type}"
-                self._problems.add(named.node.at(key), what, "remove it")
-        return len(self._problems) == before
 
     def _part(self, named: Named, kind: type[T], what: str) -> "_Part[T] | None":
         self._claim_name(named, what)

@@ -6,7 +6,7 @@ from typing import Literal
 from gateway.core.driver import BusKind
 from gateway.settings.keys import word
 from gateway.settings.maps import FILE, FILE_HELP
-from gateway.settings.model import Mux
+from gateway.settings.model import CREDENTIAL, CREDENTIAL_HELP, Mux
 
 NAME = r"[a-z][a-z0-9_]{0,31}"
 NAME_HELP = "a name is a small letter, then up to 31 small letters, digits and _"
@@ -36,8 +36,8 @@ class BusEntry:
         pattern=r"(tcp|mqtts?)://[A-Za-z0-9.\-]+(:[0-9]{1,5})?",
     )
     username: str = word("mqtt: the broker's user name", default="")
-    password_file: str = word("mqtt: a file name inside the credentials directory", default="")
-    ca: str = word("mqtt: a file name inside the credentials directory", default="")
+    password_file: str = word(f"mqtt: {CREDENTIAL_HELP}", pattern=CREDENTIAL, default="")
+    ca: str = word(f"mqtt: {CREDENTIAL_HELP}", pattern=CREDENTIAL, default="")
     power_line: int = word("i2c: the GPIO line that feeds its parts, cut for a moment when it hangs", name="power",
                            unit="gpio", default=-1)  # fmt: skip
 

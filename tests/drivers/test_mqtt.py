@@ -14,7 +14,7 @@ import pytest
 from drivers.buses.mqtt import MqttBroker
 from drivers.mqtt import Availability, MqttDevice, Options, Quantity
 from gateway.core.driver import Bus, Message
-from gateway.core.errors import DeviceTimeout, NotConnected
+from gateway.core.errors import DeviceTimeout, NotConnected, WrongOption
 from tests.drivers.mqtt_site import PASSWORDS, Failing, Reading, Site, values
 
 CELSIUS = Quantity(path="AM2301.Temperature", unit="Cel", low=-40, high=80)
@@ -346,3 +346,24 @@ def test_more_than_can_be_held_leaves_the_newest(site: Site) -> None:
         check=True,
     )
     assert eventually_value(device) == -16.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "at"),
+    [
+        ({"username": "a", "password_file": "../../etc/shadow"}, ("password_file",)),
+        ({"username": "a", "password_file": "/etc/shadow"}, ("password_file",)),
+        ({"password_file": "a"}, ("password_file",)),
+        ({"topic": "tele/+/SENSOR"}, ("topic",)),
+        ({"availability": Availability("tele/#")}, ("availability", "topic")),
+        ({"channels": {}}, ("channels",)),
+        ({"channels": {"t": Quantity(unit="Cel", low=5.0, high=5.0)}}, ("channels", "t", "low")),
+        ({"channels": {"t": Quantity(on="1", off="1")}}, ("channels", "t")),
+    ],
+)
+def test_options_that_can_not_work_are_refused_at_their_place(changes: dict[str, Any], at: tuple[str, ...]) -> None:
+    """No file outside the credentials directory, no range without an inside, no topic that is everybody's."""
+    whole = {"topic": "t", "channels": {"t": CELSIUS}, "stale_after_s": 5.0, **changes}
+    with pytest.raises(WrongOption) as caught:
+        Options(**whole)
+    assert caught.value.at == at
