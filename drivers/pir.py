@@ -4,6 +4,7 @@ Datasheet: Senba "AM312 mini PIR" and "HC-SR501" product sheets: output high for
 up to a minute after power-on. verified: fake.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Pir:
         self._monotonic = monotonic
         self._warm_s = monotonic() + options.warm_up_s
         self._edges = self._line.edges()
-        self._moved_s = float("-inf")
+        self._moved_s = -math.inf
 
     def read(self) -> Sequence[Sample]:
         """Whether someone moved within the hold time. Uncertain until the sensor is warm. Raises NotConnected."""

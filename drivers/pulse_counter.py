@@ -4,6 +4,7 @@ Interface: EN 62053-31 (S0, class A: pulses of 30 ms or more) and reed contacts 
 `line_seqno` of the GPIO v2 uAPI (linux/gpio.h), which counts edges that a late reader never sees. verified: fake.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -72,7 +73,7 @@ class PulseCounter:
 
 def channels(options: Options) -> tuple[Channel, ...]:
     """No rate is higher than the debouncing lets through."""
-    highest = float("inf")
+    highest = math.inf
     if options.debounce_s:
         highest = options.per_pulse * 3600 / (EDGES_PER_PULSE * options.debounce_s)
     return (

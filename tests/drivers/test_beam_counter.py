@@ -1,10 +1,11 @@
 """Beam counter: passages, and a beam that is stuck."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from drivers.beam_counter import BeamCounter
+from drivers.beam_counter import BeamCounter, Options
 from gateway.core.quality import Quality, Reason
 from tests.drivers.wire import Wire, values
 
@@ -63,6 +64,47 @@ def test_a_beam_that_was_free_for_long_is_not_stuck_at_once(
     beam.read()
     wire.set(blocked=1)
     until(lambda: values(beam.read())["blocked"])
+
+
+class Line:
+    """An input that the test moves."""
+
+    def __init__(self) -> None:
+        self.active, self.count = False, 0
+
+    def input(self, _line: int, **_how: Any) -> "Line":
+        return self
+
+    def is_active(self) -> bool:
+        return self.active
+
+    def edges(self) -> int:
+        return self.count
+
+
+def test_what_a_stuck_beam_says() -> None:
+    """Both channels in words, from the limit on; who comes through and stops in the beam begins anew."""
+    line, now = Line(), [100.0]
+    beam = BeamCounter(line, Options(14), lambda: now[0])  # type: ignore[arg-type]  # the calls a counter makes
+    told = {}
+    for now[0], line.active, line.count in (
+        (100.0, True, 0),
+        (101.0, False, 1),
+        (150.0, True, 2),
+        (209.9, True, 2),
+        (210.0, True, 2),
+        (211.0, True, 4),
+    ):
+        told[now[0]] = [(each.channel, each.detail.partition(": clear its way")[0]) for each in beam.read()]
+    good = [("count", ""), ("blocked", "")]
+    assert told == {
+        100.0: [(name, "the beam has not arrived since the start") for name in ("count", "blocked")],
+        101.0: good,
+        150.0: good,
+        209.9: good,
+        210.0: [(name, "the beam has been interrupted for 60 s") for name in ("count", "blocked")],
+        211.0: good,
+    }
 
 
 def test_a_beam_never_seen_to_arrive_is_a_fault(wire: Wire, until: Until) -> None:

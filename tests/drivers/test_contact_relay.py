@@ -45,6 +45,15 @@ def test_a_relay_claims_its_line_at_its_safe_value(active: Any, active_low: bool
     assert lines.claims == [(17, {"active_low": active_low, "initial": safe})]
 
 
+@pytest.mark.parametrize(
+    ("active", "safe", "level"), [("high", False, 0), ("high", True, 1), ("low", False, 1), ("low", True, 0)]
+)
+def test_a_relays_safe_state_is_a_level(active: Any, safe: bool, level: int) -> None:
+    """What is left when the gateway is gone sets the line itself: here polarity is applied."""
+    bus = Bus("header", "gpio", "/dev/gpiochip0")
+    assert relay.safe_state(bus, relay.Options(17, active), safe) == (f"gpio /dev/gpiochip0 17 {level}",)
+
+
 def test_the_valve_opens_on_the_wire(kitchen: Simulator, until: Callable[..., None]) -> None:
     """From two SPECs to a valve that moves and the switch that proves it."""
     bus: Any = open_bus(Bus("header", "gpio", "/dev/gpiochip0"), kitchen.root)

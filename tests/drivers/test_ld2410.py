@@ -51,6 +51,8 @@ def test_a_report_in_engineering_mode_is_read_too() -> None:
         EXAMPLE.replace(b"\xaa\x02", b"\xaa\x04"),
         EXAMPLE.replace(b"\x3b", b"\x65"),
         EXAMPLE.replace(b"\x51\x00", b"\x51\x04"),
+        EXAMPLE.replace(b"\x51\x00", b"\x85\x03"),  # 901 cm
+        EXAMPLE[:4] + bytes.fromhex("0c00 02aa 02 5100 00 0000 3b 00 5500") + EXAMPLE[-4:],
     ],
 )
 def test_what_is_no_report_is_refused(frame: bytes) -> None:
@@ -71,6 +73,38 @@ def test_any_bytes_are_a_possible_report_or_refused(data: bytes, bit: int) -> No
         assert min(seen.values()) >= 0
         assert max(seen["moving_energy"], seen["still_energy"]) <= 100
         assert max(seen["moving_distance"], seen["still_distance"]) <= HIGHEST_CM
+
+
+def test_the_most_that_it_can_see() -> None:
+    """100 % and 900 cm, of both targets."""
+    most = bytes.fromhex("f4f3f2f1 0d00 02aa 03 8403 64 8403 64 0000 5500 f8f7f6f5")
+    assert values(decode(most)) == {
+        "presence": True,
+        "moving_distance": 900,
+        "moving_energy": 100,
+        "still_distance": 900,
+        "still_energy": 100,
+    }
+
+
+class Frames:
+    """A port on which these come after the discarding."""
+
+    def __init__(self, *frames: bytes) -> None:
+        self.frames = list(frames)
+
+    def discard_input(self) -> None:
+        """What was there is no more."""
+
+    def read_until(self, *_: object) -> bytes:
+        return self.frames.pop(0)
+
+
+def test_only_a_frame_that_was_cut_is_passed_over() -> None:
+    """A whole one is taken at once."""
+    for port in (Frames(EXAMPLE), Frames(EXAMPLE[3:], EXAMPLE)):
+        assert values(Ld2410(port, Options()).read())["still_energy"] == 59  # type: ignore[arg-type]  # what a read calls
+        assert port.frames == []
 
 
 def test_a_site_may_say_256000_baud() -> None:

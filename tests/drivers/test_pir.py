@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from drivers.pir import Options, Pir
-from gateway.core.quality import Quality
+from gateway.core.quality import Reason
+from gateway.core.reading import Sample
 from tests.drivers.wire import Wire, values
 
 Until = Callable[..., None]
@@ -44,13 +45,18 @@ def test_the_line_is_claimed_as_wired(active: Any, active_low: bool) -> None:
 
 def test_what_it_says_while_it_warms_up_is_uncertain() -> None:
     """After power-on a PIR reports motion without any: a minute of doubt."""
-    line, now = Line(), [0.0]
+    line, now = Line(), [1000.0]
     sensor = Pir(line, Options(7), lambda: now[0])  # type: ignore[arg-type]  # as above
-    qualities = []
-    for now[0] in (0.0, 59.9, 60.0):
+    told = []
+    for now[0] in (1000.0, 1058.6, 1059.9, 1060.0):
         (sample,) = sensor.read()
-        qualities.append(sample.reason.quality)
-    assert qualities == [Quality.UNCERTAIN, Quality.UNCERTAIN, Quality.GOOD]
+        told.append(sample)
+    words = "warming up for {} s more: it may report motion without any"
+    unsure = Reason.UNCERTAIN_SENSOR_NOT_ACCURATE
+    assert told == [
+        *(Sample("presence", False, unsure, words.format(s)) for s in (60, 1, 0)),
+        Sample("presence", False),
+    ]
 
 
 def test_presence_outlasts_the_last_motion_by_the_hold_time() -> None:

@@ -1,5 +1,6 @@
 """Pulse counter: every pulse of the simulated meter, whoever is late; rate, limits, units."""
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import pytest
 
 from drivers.pulse_counter import Options, PulseCounter, channels
+from gateway.core.driver import Channel
 from gateway.core.errors import NotConnected
-from gateway.core.quality import Quality
+from gateway.core.quality import Quality, Reason
+from gateway.core.reading import Sample
 from gateway.core.units import UNITS
 from tests.drivers.wire import Wire, values
 
@@ -60,6 +63,19 @@ def test_pulses_total_and_rate() -> None:
     assert line.claim == {}
 
 
+def test_a_rate_says_how_long_it_was_looked_at() -> None:
+    """While the window is not full, in words."""
+    line, now = Line(), [1000.0]
+    meter = PulseCounter(line, Options(11, window_s=60.0), lambda: now[0])  # type: ignore[arg-type]  # as above
+    meter.read()
+    now[0], line.count = 1030.0, 2
+    words = "seen for 30 s of the 60 s that the rate is taken over"
+    unsure = Sample("rate", 120.0, Reason.UNCERTAIN_SENSOR_NOT_ACCURATE, words)
+    assert meter.read() == (Sample("count", 1.0), Sample("total", 1.0), unsure)
+    now[0] = 1060.0
+    assert meter.read() == (Sample("count", 1.0), Sample("total", 1.0), Sample("rate", 60.0))
+
+
 def test_the_line_is_claimed_as_wired() -> None:
     """Pull and debounce time reach the kernel."""
     line = Line()
@@ -79,8 +95,9 @@ def test_the_line_is_claimed_as_wired() -> None:
 )
 def test_the_rate_has_its_unit_and_the_debounces_limit(unit: Any, rate_unit: str, highest: float) -> None:
     """What debouncing lets through is the highest rate that can be true."""
-    count, total, rate = channels(Options(11, unit=unit))
-    assert (count.unit, total.unit, rate.unit, rate.high) == ("1", unit, rate_unit, highest)
+    count, total = Channel("count", "1", 0, digits=0), Channel("total", unit, 0, digits=6)
+    assert channels(Options(11, unit=unit)) == (count, total, Channel("rate", rate_unit, 0, highest, 3))
+    assert channels(Options(11, unit=unit, debounce_s=0.0))[2] == Channel("rate", rate_unit, 0, math.inf, 3)
     assert {unit, rate_unit} <= UNITS.keys()
 
 

@@ -65,6 +65,20 @@ class Stream:
         return self.lines.pop(0)
 
 
+def test_a_request_is_a_command_and_then_a_line() -> None:
+    """Nothing is awaited behind the command but the line."""
+    asked = []
+
+    class Asked(Stream):
+        def request(self, *what: object) -> bytes:
+            asked.append(what)
+            return b""
+
+    port: Any = Asked([b"S S 1.00 kg\r\n"], [])
+    assert values(Scale(port, Options(mode="request", format="mt_sics")).read())["weight"] == 1.0
+    assert asked == [(b"SI\r\n", 0, 0.0)]
+
+
 def reader(old: list[bytes], new: list[bytes], **options: Any) -> Scale:
     """A scale on such a port."""
     return Scale(Stream(old, new), Options(**options))  # type: ignore[arg-type]  # the calls a scale makes
