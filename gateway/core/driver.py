@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from gateway.core.errors import DeviceError
 from gateway.core.options import rebuilt
+from gateway.core.quality import Reason
 from gateway.core.reading import Occurrence, Sample, Value
 
 BusKind = Literal["i2c", "spi", "serial", "modbus_rtu", "modbus_tcp", "onewire", "iio", "gpio", "evdev", "dht", "mqtt"]
@@ -337,8 +339,12 @@ class Spec:
         return "field" if kind in FIELD_BUSES else self.process
 
     def options_of(self, data: Mapping[str, Any]) -> Any:
-        """The options in a snapshot's plain data, nested ones too. Raises TypeError or ValueError."""
-        return rebuilt(self.options, data)
+        """The options in a snapshot's plain data, nested ones too. Raises DeviceError for those of another release."""
+        try:
+            return rebuilt(self.options, data)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            words = f"these options of a {self.name} are not this release's ({error}): compile the site file again"
+            raise DeviceError(words, Reason.BAD_CONFIGURATION_ERROR) from error
 
     def deadline_of(self, options: Any) -> float:
         """Seconds that one read may take with these options."""

@@ -2,11 +2,14 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
+from drivers import registry
+from gateway.core.errors import DeviceError
 from gateway.core.options import plain, rebuilt
+from gateway.core.quality import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +62,21 @@ def test_what_does_not_fit_is_refused(data: dict[str, object]) -> None:
     """A snapshot of another release is an error, never half an option."""
     with pytest.raises((TypeError, ValueError)):
         rebuilt(Options, data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"unknown": 1},
+        {"topic": "t", "channels": 5, "stale_after_s": 5.0},
+        {"topic": "t", "channels": {"a": 1}, "stale_after_s": 5.0},
+        {"topic": "t", "channels": {"a": {"color": "red"}}, "stale_after_s": 5.0},
+        {"topic": "t", "channels": {"a": {}}, "stale_after_s": 5.0, "availability": [1, 2]},
+        {"topic": 7, "channels": {"a": {}}, "stale_after_s": 5.0},
+    ],
+)
+def test_options_of_another_release_are_a_device_error_with_a_cure(data: dict[str, Any]) -> None:
+    """Whatever a snapshot holds: one device is Bad for its configuration, no process ends because of it."""
+    with pytest.raises(DeviceError, match=r"not this release's .*compile the site file again") as caught:
+        registry.load("mqtt").options_of(data)
+    assert caught.value.reason is Reason.BAD_CONFIGURATION_ERROR
