@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers import registry
 from gateway.control.plausibility import CONFIRMATIONS, Pace
+from gateway.control.readings import ReadingMaker
+from gateway.core.output import OutputPolicy
+from gateway.core.quality import Reason
+from gateway.core.reading import Sample
+from gateway.local.polling import Outcome
+from rules.definition import BadInput, Interlock, Rule, SetOutput
+from rules.engine import Engine
+from tests.control.fakes import device
+from tests.rules.stage import rulebook
 
 S = 10**9
 
@@ -63,3 +73,20 @@ def test_believed_values_never_jump_unconfirmed(values: list[float], max_per_s: 
     for one, other in pairwise(accepted):
         slow = abs(values[other] - values[one]) <= (other - one) * max_per_s * (1 + 1e-9)
         assert slow or other - one > CONFIRMATIONS
+
+
+@pytest.mark.parametrize("every_s", [0.1, 0.5, 2.0])
+def test_a_doubt_never_holds_a_trip_back(every_s: float) -> None:
+    """Gas from 2 to 60 %LEL between two polls of a 4-20 mA detector, faster than is believed: it trips in that step."""
+    options = {"address": 0x48, "input": 0, "channel": "concentration", "unit": "%{LEL}", "at_low": 0, "at_high": 100}
+    spec = registry.load("ads1115")
+    (channel,) = spec.channels(spec.options_of({**options, "signal": "4-20 mA", "shunt_ohm": 150.0}))
+    leak = Interlock("leak", "trip", "gas.concentration > 20 %{LEL}", {"valve": False}, BadInput("trip"))
+    open_valve = Rule("use", "gas.concentration < 100 %{LEL}", (SetOutput("valve", True),))
+    site = Engine(rulebook(interlocks=(leak,), rules=(open_valve,)), (OutputPolicy("valve"),))
+    maker = ReadingMaker([device("gas", channel, every_s=every_s)])
+    for number, (value, drive) in enumerate([(2.0, True), (60.0, False)]):
+        now_ns = round(number * every_s * S)
+        readings = maker.make(Outcome("gas", now_ns, (Sample("concentration", value),)))
+        assert site.step(now_ns, readings, ()).drive == {"valve": drive}
+    assert (readings[0].reason is Reason.GOOD) == (58 <= 100 * every_s + 0.015)
