@@ -11,7 +11,7 @@ from gateway.control.plausibility import CONFIRMATIONS, Pace
 from gateway.control.readings import ReadingMaker
 from gateway.core.output import OutputPolicy
 from gateway.core.quality import Reason
-from gateway.core.reading import Sample
+from gateway.core.reading import Reading, Sample
 from gateway.local.polling import Outcome
 from rules.definition import BadInput, Interlock, Rule, SetOutput
 from rules.engine import Engine
@@ -82,11 +82,12 @@ def test_a_doubt_never_holds_a_trip_back(every_s: float) -> None:
     spec = registry.load("ads1115")
     (channel,) = spec.channels(spec.options_of({**options, "signal": "4-20 mA", "shunt_ohm": 150.0}))
     leak = Interlock("leak", "trip", "gas.concentration > 20 %{LEL}", {"valve": False}, BadInput("hold", 30.0))
-    open_valve = Rule("use", "gas.concentration < 100 %{LEL}", (SetOutput("valve", True),))
-    site = Engine(rulebook(interlocks=(leak,), rules=(open_valve,)), (OutputPolicy("valve"),))
+    cooking = Rule("cooking", "fan.closed", (SetOutput("valve", True),))
+    site = Engine(rulebook(interlocks=(leak,), rules=(cooking,)), (OutputPolicy("valve"),))
     maker = ReadingMaker([device("gas", channel, every_s=every_s)])
     for number, (value, drive) in enumerate([(2.0, True), (60.0, False)]):
         now_ns = round(number * every_s * S)
         readings = maker.make(Outcome("gas", now_ns, (Sample("concentration", value),)))
+        readings.append(Reading("fan.closed", True, Reason.GOOD, now_ns))
         assert site.step(now_ns, readings, ()).drive == {"valve": drive}
     assert (readings[0].reason is Reason.GOOD) == (every_s > 0.5)
