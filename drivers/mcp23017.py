@@ -68,8 +68,9 @@ class Mcp23017:
         self._put(IODIR, inputs, inputs & ~options.mask)
 
     def level(self) -> bool:
-        """What the pin itself shows. Raises DeviceError."""
-        return level(self._registers(), self._options)
+        """What the pin itself shows; an input is not active, whatever it shows. Raises DeviceError."""
+        registers, options = self._registers(), self._options
+        return not registers[IODIR + options.port] & options.mask and level(registers, options)
 
     def service(self, now_ns: int) -> int:
         """Look whether the pin is still what it was made. Raises SensorFailure when it is not."""

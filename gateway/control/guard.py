@@ -23,6 +23,8 @@ SILENT_NS = 2_000_000_000
 """A guard of GPIO lines without a beat for this long counts as dead: the watchdog is not fed."""
 RETRY_NS = 250_000_000
 """The pause after a line that could not be claimed or driven."""
+STEADY_NS = 10_000_000_000
+"""A line that failed again so soon after it was restored is told to be restored only when it has held for as long."""
 CLOSE_PCT = 0.5
 """How far the read-back of a percentage may be from what was driven."""
 _STUMBLE_S = 0.05
@@ -53,7 +55,9 @@ class _Asked:
 class _Line:
     """One output. driven: the level on the line, None while unknown. off_until_ns: a minimum off time that runs.
 
-    service: what a handle that has something to do by itself wants called, at service_ns.
+    service: what a handle that has something to do by itself wants called, at service_ns. may_be_on: it was driven on
+    and has not been proven off since. told: the failure that everybody has heard of; steady_ns: when its end may be
+    told.
     """
 
     output: Output
@@ -64,7 +68,11 @@ class _Line:
     retry_ns: int = 0
     off_until_ns: int = 0
     lapsed: bool = False
+    may_be_on: bool = False
     failing: str = ""
+    told: str = ""
+    steady_ns: int = 0
+    restored_ns: int = -STEADY_NS
 
 
 class OutputGuard:
@@ -214,18 +222,20 @@ class OutputGuard:
 
     def enforce(self, now_ns: int) -> None:
         """Bring every line to the level that holds now."""
-        targets = self._order.targets
         for line in self._lines.values():
-            level = self._level(line, targets, now_ns)
+            now_ns = max(now_ns, self._clock.now_ns())  # the line before may have been slow
+            level = self._level(line, now_ns)
             if line.failing and now_ns < line.retry_ns:
                 continue
             if line.handle is None or line.driven != level or (line.service and now_ns >= line.service_ns):
-                self._move(line, level, now_ns)
+                self._move(line, now_ns)
                 self._beat_ns = self._clock.now_ns()
+            if line.told and not line.failing and now_ns >= line.steady_ns:
+                self._restored(line, now_ns)
         self._driven = {name: line.driven for name, line in self._lines.items()}
 
-    def _level(self, line: _Line, targets: Mapping[str, Value], now_ns: int) -> Value:
-        """What the line must be at: the loop's target while its lease holds, else safe."""
+    def _level(self, line: _Line, now_ns: int) -> Value:
+        """What the line must be at: the loop's latest target while its lease holds, else safe."""
         policy = line.output.policy
         if now_ns >= self._lease_end_ns(line):
             if not line.lapsed and self._order.given_ns:
@@ -233,7 +243,7 @@ class OutputGuard:
             line.lapsed = True
             return policy.safe
         line.lapsed = False
-        target = 0.0 if now_ns < line.off_until_ns else targets.get(policy.name, policy.safe)
+        target = 0.0 if now_ns < line.off_until_ns else self._order.targets.get(policy.name, policy.safe)
         return bool(target) if isinstance(policy.safe, bool) else float(target)
 
     def _lapse(self, line: _Line, now_ns: int) -> None:
@@ -246,33 +256,43 @@ class OutputGuard:
     def _lease_end_ns(self, line: _Line) -> int:
         return self._order.given_ns + round(line.output.policy.lease_s * 1e9)
 
-    def _move(self, line: _Line, level: Value, now_ns: int) -> None:
-        name = line.output.name
+    def _move(self, line: _Line, now_ns: int) -> None:
         try:
-            self._drive(line, level, now_ns)
+            self._drive(line, now_ns)
         except Exception as error:  # whatever a driver raises must not keep the guard from the other lines
             line.retry_ns = now_ns + RETRY_NS
             self._failed(line, error, now_ns)
-            return
-        if line.failing:
+        else:
             line.failing = ""
-            _log.info("%s can be driven again", name)
-            self._tell(Event(EventClass.SYSTEM, name, "drive_restored", now_ns, {"level": level}))
 
-    def _drive(self, line: _Line, level: Value, now_ns: int) -> None:
-        """Claim, drive, read back, and let the handle do what it does by itself: each where it is due."""
-        if line.handle is None:
-            line.handle = self._claim(line.output)
-            line.service = getattr(line.handle, "service", None)
-            line.driven = None
+    def _drive(self, line: _Line, now_ns: int) -> None:
+        """Claim or look, drive, read back, and let the handle do what it does by itself: each where it is due."""
+        handle = self._claimed(line, now_ns)
+        level = self._level(line, max(now_ns, self._clock.now_ns()))  # claiming may have been slow
         if line.driven != level:
-            line.handle.drive(level)
-            seen = line.handle.level()
+            line.may_be_on = line.may_be_on or bool(level)
+            handle.drive(level)
+            seen = handle.level()
             if not _follows(seen, level):
                 raise OSError(f"it reads {seen} after it was driven {level}: check for a short circuit")
-            line.driven, line.service_ns = level, now_ns
+            line.driven, line.service_ns, line.may_be_on = level, now_ns, bool(level)
         if line.service is not None and now_ns >= line.service_ns:
             line.service_ns = line.service(now_ns)
+
+    def _claimed(self, line: _Line, now_ns: int) -> OutputHandle:
+        """The line's handle. What has lost its level while it was on, or loses it by being claimed, rests first."""
+        handle = line.handle
+        if handle is None:
+            line.handle = handle = self._claim(line.output)
+            line.service = getattr(handle, "service", None)
+            line.driven = None
+            lost = line.may_be_on
+        else:
+            lost = bool(line.failing) and line.may_be_on and handle.level() <= CLOSE_PCT
+        if lost:
+            line.off_until_ns = max(line.off_until_ns, self._rest_until_ns(line, line.output.policy, now_ns))
+            line.may_be_on = False
+        return handle
 
     def _failed(self, line: _Line, error: Exception, now_ns: int) -> None:
         name, handle = line.output.name, line.handle
@@ -282,10 +302,19 @@ class OutputGuard:
             line.handle = None
             _close(handle, name)
         if not line.failing:
+            flaps = line.told or now_ns - line.restored_ns < STEADY_NS
+            line.steady_ns = now_ns + STEADY_NS if flaps else now_ns
+        if not line.told:
             unexpected = None if isinstance(error, OSError) else error
             _log.error("%s can't be driven: %s", name, message, exc_info=unexpected)
             self._tell(Event(EventClass.SYSTEM, name, "drive_failed", now_ns, {"message": message}))
-        line.failing = message
+        line.failing = line.told = message
+
+    def _restored(self, line: _Line, now_ns: int) -> None:
+        name = line.output.name
+        line.told, line.restored_ns = "", now_ns
+        _log.info("%s can be driven again", name)
+        self._tell(Event(EventClass.SYSTEM, name, "drive_restored", now_ns, {"level": line.driven}))
 
     def _release(self, line: _Line) -> bool:
         """Safe, then closed; a line that fails here (False) is left to the safe-state program."""

@@ -347,3 +347,116 @@ def test_a_handle_that_finds_itself_lost_is_driven_again() -> None:
     assert rig.guard.driven == {"fan": 50.0}
     assert rig.dimmer.levels == [0.0, 0.0, 50.0, 50.0]
     assert [event.what for event in rig.events] == ["drive_failed", "drive_restored"]
+
+
+def test_what_lost_its_level_rests_before_it_starts_again() -> None:
+    """A board that was reset has dropped its relay: a compressor's minimum off time begins when that is found."""
+    rig = Rig(output("compressor", lease_s=9.0, min_off_s=180.0))
+    rig.say({"compressor": True})
+    board = rig.lines["compressor"]
+    board.levels.append(False)  # by itself
+    rig.guard._lines["compressor"].service = _lost
+    rig.guard._lines["compressor"].service_ns = rig.clock.now_ns()
+    rig.say({"compressor": True})
+    rig.guard._lines["compressor"].service = None
+    for _ in range(178):
+        rig.pass_time(1.0)
+        rig.say({"compressor": True})
+        assert board.levels[-1] is False
+        assert rig.guard.driven == {"compressor": False}
+    rig.pass_time(3.0)
+    rig.say({"compressor": True})
+    assert rig.guard.driven == {"compressor": True}
+
+
+def _lost(_now_ns: int) -> int:
+    raise NotConnected("the chip was reset")
+
+
+def test_a_disturbed_wire_does_not_stop_a_compressor() -> None:
+    """What still has its level after a failure goes on: only a lost level costs the minimum off time."""
+    rig = Rig(output("compressor", min_off_s=180.0))
+    rig.say({"compressor": True})
+    rig.guard._lines["compressor"].service = _lost
+    rig.guard._lines["compressor"].service_ns = rig.clock.now_ns()
+    rig.say({"compressor": True})
+    rig.guard._lines["compressor"].service = None
+    rig.pass_time(0.3)
+    assert rig.guard.driven == {"compressor": True}
+    assert False not in rig.lines["compressor"].levels[2:]
+
+
+def test_what_is_claimed_afresh_after_it_was_on_rests() -> None:
+    """A claim drives the safe level: a compressor that was on must not be cut off and started at once."""
+    rig = Rig(output("compressor", lease_s=9.0, min_off_s=180.0))
+    rig.say({"compressor": True})
+    first = rig.lines["compressor"]
+    first.broken = NotConnected("pulled")
+    first.level = lambda: (_ for _ in ()).throw(NotConnected("pulled"))  # type: ignore[method-assign]
+    rig.guard._lines["compressor"].service = _lost
+    rig.guard._lines["compressor"].service_ns = rig.clock.now_ns()
+    for _ in range(4):
+        rig.say({"compressor": True})
+        rig.pass_time(0.3)
+    assert rig.lines["compressor"] is not first
+    for _ in range(178):
+        rig.say({"compressor": True})
+        rig.pass_time(1.0)
+        assert rig.guard.driven == {"compressor": False}
+    for _ in range(5):
+        rig.say({"compressor": True})
+        rig.pass_time(1.0)
+    assert rig.guard.driven == {"compressor": True}
+
+
+def test_a_slow_line_lets_no_stale_word_onto_the_next() -> None:
+    """While one board keeps the guard, a lease may end and the loop may change its mind: the next line follows that."""
+    rig = Rig(output("slow"), output("lapses"))
+    slow, lapses = rig.lines["slow"], rig.lines["lapses"]
+    drive = slow.drive
+
+    def slowly(active: bool) -> None:
+        rig.clock.advance(4.0)
+        drive(active)
+
+    slow.drive = slowly  # type: ignore[method-assign]
+    rig.say({"slow": True, "lapses": True})
+    assert lapses.levels == [False, False]
+
+
+def test_a_slow_claim_lets_no_stale_word_onto_its_own_line() -> None:
+    """The lease ends while a board is claimed: it is not driven on afterwards."""
+    rig = Rig()
+    claim = rig.guard._claim
+
+    def slowly(wanted: Output) -> FakeLine:
+        rig.clock.advance(4.0)
+        made = claim(wanted)
+        assert isinstance(made, FakeLine)
+        return made
+
+    rig.guard._claim = slowly
+    rig.guard.refresh({"board": True}, rig.clock.now_ns())
+    rig.guard._adopt([output("board")])
+    assert True not in rig.lines["board"].levels
+
+
+def test_a_line_that_comes_and_goes_is_no_flood() -> None:
+    """Told once when it is lost; told to be restored when it has held for 10 s, not at every change."""
+    rig = Rig(output("siren"))
+    for _ in range(60):
+        rig.say({"siren": True})
+        rig.guard._lines["siren"].service = _lost
+        rig.guard._lines["siren"].service_ns = rig.clock.now_ns()
+        rig.say({"siren": True})
+        rig.guard._lines["siren"].service = None
+        rig.pass_time(1.0)
+    assert [event.what for event in rig.events] == ["drive_failed", "drive_restored", "drive_failed"]
+    for _ in range(11):
+        rig.say({"siren": True})
+        rig.pass_time(1.0)
+    assert [event.what for event in rig.events][3:] == ["drive_restored"]
+    rig.guard._lines["siren"].service = _lost
+    rig.guard._lines["siren"].service_ns = rig.clock.now_ns()
+    rig.say({"siren": True})
+    assert [event.what for event in rig.events][4:] == ["drive_failed"]

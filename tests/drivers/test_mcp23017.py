@@ -144,6 +144,20 @@ def test_a_chip_that_was_reset_is_noticed_and_set_up_again(wire: Wire) -> None:
     assert wire.machine.truth(f"{NAME}.on") == 1.0
 
 
+@pytest.mark.parametrize("active", ["high", "low"])
+def test_a_pin_that_became_an_input_is_not_active(wire: Wire, active: str) -> None:
+    """After a reset the guard looks before it drives: an input is not on, whatever a floating pin shows."""
+    wire.place("mcp23017", pin=3, active=active)
+    pin = wire.open(safe=False)
+    pin.drive(True)
+    assert pin.level() is True
+    bus = wire.bus()
+    bus.transfer(0x20, bytes([0x00, 0xFF]))
+    for inverted in (0x00, 0x08):
+        bus.transfer(0x20, bytes([0x02, inverted]))
+        assert pin.level() is False
+
+
 def test_a_shorted_pin_reads_its_own_level(wire: Wire) -> None:
     """GPIO shows the pin, not the latch; an inverted polarity of a predecessor is taken back."""
     wire.place("mcp23017", pin=3)
