@@ -111,7 +111,7 @@ class Process:
         )
         self._poller = Poller(self._wires, self._loop.put, self._tell, clock)
         self._health = HealthBoard(configuration.rulebook.points, self._probe, self._loop.put)
-        plant = Plant(self._loop, self._guard, self._poller, self._health)
+        plant = Plant(self._loop, self._guard, self._poller, self._health, self._wires)
         load = functools.partial(load_snapshot, paths, sim=self._sim)
         self._reloader = Reloader(load, plant, self, paths.safe_state_list)
         self._server = Server(paths.control_sock, self._handler(root), configuration.access)

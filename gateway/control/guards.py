@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.control.guard import SILENT_NS, YIELD_S, Claim, OutputGuard
 from gateway.core.clock import Clock
@@ -46,6 +46,7 @@ class OutputGuards:
         self._clock = clock
         self._shares: tuple[_Share, ...] = ()  # replaced as a whole, the prompt ones first
         self._hanging: dict[str, frozenset[str]] = {}  # bus → the outputs that were told to be lost with it
+        self._ending = False
 
     def start(self, outputs: Sequence[Output], buses: Iterable[Bus], timeout_s: float = 2.0) -> bool:
         """As `configure`, for the first time."""
@@ -76,9 +77,10 @@ class OutputGuards:
     def stop(self, timeout_s: float = 2.0) -> bool:
         """Drive every output safe and close them, all buses at once; False when one did not manage in time."""
         give_up_ns = self._clock.now_ns() + round(timeout_s * 1e9)
-        for share in self._shares:
+        self._ending, ended = True, self._shares
+        for share in ended:
             share.guard.stop(0.0)
-        return all([share.guard.stop(self._left_s(give_up_ns)) for share in self._shares])
+        return all([share.guard.stop(self._left_s(give_up_ns)) for share in ended])
 
     def alive(self) -> bool:
         """Whether every guard of GPIO lines turns; only then may control live on."""
@@ -100,7 +102,7 @@ class OutputGuards:
 
     def check(self, now_ns: int) -> None:
         """For the overseer: tell of outputs that are lost because their bus hangs, and of their return."""
-        for share in self._shares:
+        for share in () if self._ending else self._shares:
             alive = share.guard.alive()
             if not alive and share.bus not in self._hanging:
                 self._lost(share, now_ns)
@@ -136,15 +138,19 @@ class OutputGuards:
     def _leave(self, outputs: Sequence[Output], give_up_ns: int) -> bool:
         """Have every guard let go of what it loses, all at once; whether they did in time."""
         buses = {output.name: output.bus for output in outputs}
-        ended, reduced = [], []
+        ended, reduced, shares = [], [], []
         for share in self._shares:
             stay = tuple(each for each in share.outputs if buses.get(each.name) == share.bus)
-            if not stay:
-                share.guard.stop(0.0)
+            if stay:
+                shares.append(replace(share, outputs=stay))
+            else:
                 ended.append(share.guard)
-            elif stay != share.outputs:
+            if stay and stay != share.outputs:
                 share.guard.adopt(stay)
                 reduced.append(share.guard)
+        self._shares = tuple(shares)  # a guard that ends by our will must not count as dead
+        for guard in ended:
+            guard.stop(0.0)
         gone = [guard.stop(self._left_s(give_up_ns)) for guard in ended]
         return all([*gone, *[guard.settled(self._left_s(give_up_ns)) for guard in reduced]])
 

@@ -14,6 +14,7 @@ from gateway.control.health import HealthBoard
 from gateway.control.loop import Loop, Swap
 from gateway.control.poller import Poller
 from gateway.control.safe_list import write_safe_list
+from gateway.control.wires import Wires
 from gateway.core.errors import ConfigurationError, GatewayError
 from gateway.settings.model import Configuration
 from rules.engine import Engine
@@ -32,6 +33,7 @@ class Plant:
     guard: OutputGuards
     poller: Poller
     health: HealthBoard
+    wires: Wires
 
 
 class Home(Protocol):
@@ -76,6 +78,7 @@ class Reloader:
             raise
         self._home.adopt(configuration)
         self._plant.health.know(configuration.rulebook.points)
+        self._plant.wires.learn(configuration.buses)  # outputs are claimed before the poller lets go of old buses
         if not self._plant.guard.configure(configuration.outputs, configuration.buses):
             _log.error("the output guard is slow to take the new outputs over")
         self._plant.poller.apply(configuration)

@@ -28,11 +28,15 @@ class Wires:
         self._open: dict[Bus, Any] = {}
         self._opening: dict[Bus, threading.Lock] = {}
 
+    def learn(self, buses: Iterable[Bus]) -> None:
+        """Buses that are there from now on; nothing is closed, so that outputs can leave the old ones first."""
+        with self._lock:
+            self._know({**self._buses, **{bus.name: bus for bus in buses}})
+
     def configure(self, buses: Iterable[Bus]) -> None:
         """The buses that exist now; those that changed or went are closed. Their workers have been stopped before."""
         with self._lock:
-            self._buses = {bus.name: bus for bus in buses}
-            self._opening = {bus: self._opening.get(bus) or threading.Lock() for bus in self._buses.values()}
+            self._know({bus.name: bus for bus in buses})
             gone = [bus for bus in self._open if self._buses.get(bus.name) != bus]
             handles = [self._open.pop(bus) for bus in gone]
         for handle in handles:
@@ -77,6 +81,10 @@ class Wires:
     def close(self) -> None:
         """Close every bus."""
         self.configure(())
+
+    def _know(self, buses: dict[str, Bus]) -> None:
+        self._buses = buses
+        self._opening = {bus: self._opening.get(bus) or threading.Lock() for bus in buses.values()}
 
     def _wire(self, part: Device | Output) -> Any:
         """The part's bus, or the channel of the mux that it is behind."""

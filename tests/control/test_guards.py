@@ -177,3 +177,30 @@ def test_stop_is_safe_on_every_bus_and_says_which_was_not(rig: Rig) -> None:
     assert rig.lines["gas_valve"].closed
     rig.lines["lamp"].free.set()
     assert rig.guards.stop()
+
+
+def test_a_guard_that_ends_by_our_will_does_not_hang(rig: Rig) -> None:
+    """While a reload or a stop waits for a slow board, nothing is told of guards that have ended, nor are they dead."""
+    before = [on(BOARD, "lamp"), on(PANEL, "ends"), on(HEADER, "gas_valve")]
+    assert rig.guards.start(before, BUSES)
+    until(lambda: rig.guards.ok)
+    old = dict(rig.lines)
+    old["lamp"].hangs.set()
+    threads = [threading.Thread(target=rig.guards.configure, args=([on(PANEL, "new")], BUSES, 0.4))]
+    threads[0].start()
+    until(lambda: old["ends"].closed and old["gas_valve"].closed)
+    while threads[0].is_alive():
+        rig.guards.check(rig.clock.now_ns())
+        assert rig.guards.alive()
+        time.sleep(0.01)
+    old["lamp"].free.set()
+    assert rig.guards.configure(before, BUSES)
+    until(lambda: rig.guards.ok)
+    rig.lines["lamp"].hangs.set()
+    threads.append(threading.Thread(target=rig.guards.stop, args=(0.4,)))
+    threads[1].start()
+    until(lambda: rig.lines["gas_valve"].closed)
+    while threads[1].is_alive():
+        rig.guards.check(rig.clock.now_ns())
+        time.sleep(0.01)
+    assert rig.events == []

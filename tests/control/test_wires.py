@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -80,6 +81,31 @@ def test_a_line_that_is_reopened_stays_one_line() -> None:
     wires.reopen("sensors")
     wires.device(device)
     assert [handle.closed for handle in handles] == [1]
+
+
+def test_a_bus_that_is_learnt_replaces_its_namesake_and_closes_nothing() -> None:
+    """Between two configurations an output is claimed on the new bus, never on the old one of the same name."""
+    opened: list[tuple[str, Handle]] = []
+
+    def opener(bus: Bus) -> Handle:
+        opened.append((bus.device, Handle()))
+        return opened[-1][1]
+
+    wires = Wires(opener)
+    old, new, other = (Bus("board", "i2c", "/dev/i2c-1"), Bus("board", "i2c", "/dev/i2c-3"), Bus("more", "i2c", "/x"))
+    air = Device("air", "sht4x", "board", "control", "polled", 1.0, 1.0, {"address": 0x44}, ())
+    wires.configure((old, other))
+    wires.device(air)
+    wires.learn((new,))
+    wires.device(air)
+    wires.device(replace(air, bus="more"))
+    assert [(device, handle.closed) for device, handle in opened] == [
+        ("/dev/i2c-1", 0),
+        ("/dev/i2c-3", 0),
+        ("/x", 0),
+    ]
+    wires.configure((new,))
+    assert [handle.closed for _, handle in opened] == [1, 0, 1]
 
 
 class Handle:
