@@ -147,11 +147,13 @@ def test_particle_sensors_ask_flag_values_and_status(
     assert bus.steps == [*flag, *started]
 
 
-@pytest.mark.parametrize(("polls_s", "conditioned"), [((0.0, 4.7), (True, True)), ((0.0, 4.8), (True, False))])
+@pytest.mark.parametrize(
+    ("polls_s", "conditioned"), [((0.0, 4.7, 9.4), (False, True, True)), ((0.0, 4.8, 9.6), (False, True, False))]
+)
 def test_sgp41_conditions_while_the_next_poll_still_comes_in_time(
     polls_s: Sequence[float], conditioned: Sequence[bool]
 ) -> None:
-    """Conditioning ends before 9.6 s: a poll whose next one would come then measures; the indices are 0 till then."""
+    """The first poll only learns the pace; a conditioning ends before 9.6 s, by the poll whose next would be too late."""
     bus = Script(*(sensirion_words(*[30000] * (1 if each else 2)) for each in conditioned))
     clock = iter(polls_s)
     options = Sgp41Options(humidity_pct=80.0, temperature_c=130.0)
@@ -167,7 +169,7 @@ def test_sgp41_conditions_while_the_next_poll_still_comes_in_time(
 
 def test_sgp41_feeds_a_late_measurement_for_ten_seconds_at_most() -> None:
     """One measurement may stand for the seconds since the last, and for no more than ten of them."""
-    bus = Script(sensirion_words(30000), sensirion_words(30000, 15000), sensirion_words(30000, 15000))
+    bus = Script(*[sensirion_words(30000, 15000)] * 3)
     clock = iter((0.0, 20.0, 27.0))
     sensor = Sgp41(bus, Sgp41Options(), bus.steps.append, lambda: next(clock))
     fed = [(sensor.read(), sensor._voc.fed, sensor._nox.fed)[1:] for _ in range(3)]
