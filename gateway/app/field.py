@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from drivers.buses import open_bus
-from gateway.core.errors import AlreadyRunning, ConfigurationError, DeviceError
+from gateway.core.errors import DeviceError, GatewayError
 from gateway.field.worker import FieldLink
 from gateway.local import lock, logs
 from gateway.local.clock import SystemClock
@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> int:
 
                 inject.install(root)
             _run(StatePaths(state), root or "/")
-    except (AlreadyRunning, ConfigurationError, DeviceError, OSError) as error:
+    except (GatewayError, OSError) as error:
         print(f"gateway field: {error}", file=sys.stderr)
         return 1
     journal.stop()

@@ -7,6 +7,7 @@ import sys
 from drivers import pages, registry
 from gateway.cli.terminal import ask
 from gateway.cli.terminal.table import print_table
+from gateway.core.driver import Spec
 
 HELP = "show the parts that can be wired, one part's page, or a sample to paste"
 
@@ -28,7 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
         return _fail(f"no driver {name!r}; " + (f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"))
-    spec = registry.load(name)
+    spec = _loaded(name)
+    if spec is None:
+        return ask.FAILED
     if arguments.sample:
         sys.stdout.write(pages.sample(spec))
     elif arguments.json:
@@ -39,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(as_json: bool) -> int:
-    specs = [registry.load(each) for each in registry.known()]
+    specs = [spec for name in registry.known() if (spec := _loaded(name)) is not None]
     if as_json:
         ask.print_json([pages.description(spec) for spec in specs])
     else:
@@ -48,6 +51,15 @@ def _list(as_json: bool) -> int:
             [(spec.name, spec.title, ", ".join(spec.buses), spec.verified) for spec in specs],
         )
     return ask.DONE
+
+
+def _loaded(name: str) -> Spec | None:
+    """The part's description; None, and a word on stderr, when the package that brings it is broken."""
+    try:
+        return registry.load(name)
+    except Exception as error:  # a package of others may raise anything when it is imported
+        _fail(f"driver {name!r} can't be loaded ({type(error).__name__}: {error}): repair its package")
+        return None
 
 
 def _show(page: str) -> None:

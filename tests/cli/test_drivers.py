@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from drivers import registry
+from gateway.core.driver import Spec
 from gateway.settings.compiler import compile_files
 
 Gateway = Callable[..., Any]
@@ -55,3 +56,19 @@ def test_a_wrong_name_gets_its_cure(gateway: Gateway, words: tuple[str, ...], me
     answer = gateway(*words)
     assert (answer.code, answer.out) == (1, "")
     assert message in answer.err
+
+
+def test_a_broken_package_of_others_hides_no_part(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list leaves it out and says why; its own page is refused with the cure."""
+    load = registry.load
+
+    def broken(name: str) -> Spec:
+        if name == "sht4x":
+            raise ImportError("no module named parts")
+        return load(name)
+
+    monkeypatch.setattr(registry, "load", broken)
+    listed = gateway("drivers")
+    assert [line.split()[0] for line in listed.out.splitlines()[1:]] == [n for n in registry.known() if n != "sht4x"]
+    assert "driver 'sht4x' can't be loaded (ImportError: no module named parts): repair its package" in listed.err
+    assert gateway("drivers", "sht4x").code != 0
