@@ -153,7 +153,7 @@ def test_particle_sensors_ask_flag_values_and_status(
 def test_sgp41_conditions_while_the_next_poll_still_comes_in_time(
     polls_s: Sequence[float], conditioned: Sequence[bool]
 ) -> None:
-    """The first poll only learns the pace; conditioning ends before 9.6 s: a poll whose next would be later measures."""
+    """The first poll only learns the pace; conditioning ends before 9.6 s: a poll whose next is later measures."""
     bus = Script(*(sensirion_words(*[30000] * (1 if each else 2)) for each in conditioned))
     clock = iter(polls_s)
     options = Sgp41Options(humidity_pct=80.0, temperature_c=130.0)
