@@ -256,7 +256,13 @@ def test_a_pi_5_has_four_channels_and_another_controller_for_its_cooler(
 
 @pytest.mark.parametrize(
     ("error", "words"),
-    [(13, "group gpio"), (16, "held by a driver of the kernel"), (19, "is gone"), (22, "is the frequency possible")],
+    [
+        (13, "group gpio"),
+        (16, "held by a driver of the kernel"),
+        (19, "is gone"),
+        (22, "is the frequency possible"),
+        (30, "restart kitchen-gateway-control"),
+    ],
 )
 def test_every_refusal_says_what_to_do(tmp_path: Path, kernel: Kernel, error: int, words: str) -> None:
     """Each errno of a write is one of our errors with a cure."""

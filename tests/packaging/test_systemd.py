@@ -129,6 +129,18 @@ def test_rights_shrink_with_the_distance_from_the_pins() -> None:
     assert len({settings(unit)["User"][0] for unit in LONG_LIVED}) == len(LONG_LIVED)
 
 
+def test_control_may_write_pwm_and_nothing_else_of_the_kernels() -> None:
+    """Tunables are read-only for every process; control alone, with its safe-state program, may write PWM controllers."""
+    for unit in SERVICES:
+        found = settings(unit)
+        assert found["ProtectKernelTunables"] == ["yes"]
+        kernels = [path for path in " ".join(found["ReadWritePaths"]).split() if "/sys" in path or "/proc" in path]
+        pwm = [f"-/sys/class/pwm/pwmchip{number}" for number in range(4)]
+        assert kernels == (pwm if unit.name == "kitchen-gateway-control.service" else [])
+    (rule,) = re.findall(r'^SUBSYSTEM=="pwm".*$', (UNITS / "60-kitchen-gateway.rules").read_text(), re.MULTILINE)
+    assert "chgrp -R gpio /sys%p" in rule
+
+
 def test_users_and_groups_are_declared() -> None:
     """Every user and group of a unit, of the directories and of the local protocol's defaults is made by sysusers."""
     declared = set(re.findall(r"^[ug] (\S+)", (UNITS / "kitchen-gateway.sysusers").read_text(), re.MULTILINE))
