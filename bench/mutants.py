@@ -74,7 +74,7 @@ def main(names: list[str]) -> int:
             command = [sys.executable, "-m", "mutmut", "run"]
             done = subprocess.run(command, cwd=copy, stdout=log, stderr=log, check=False)
         if done.returncode or not list(copy.glob("mutants/drivers/**/*.meta")):
-            print(Path(folder, "log").read_text()[-2000:], f"mutmut ended with {done.returncode}: is it installed?")
+            print(Path(folder, "log").read_text()[-2000:], f"mutmut ended with {done.returncode}: try  pip install -e .[mutants]")
             return 1
         return _report(copy, modules)
 
