@@ -74,7 +74,8 @@ def main(names: list[str]) -> int:
             command = [sys.executable, "-m", "mutmut", "run"]
             done = subprocess.run(command, cwd=copy, stdout=log, stderr=log, check=False)
         if done.returncode or not list(copy.glob("mutants/drivers/**/*.meta")):
-            print(Path(folder, "log").read_text()[-2000:], f"mutmut ended with {done.returncode}: try  pip install -e .[mutants]")
+            cure = "if it is missing:  pip install -e .[mutants]"
+            print(Path(folder, "log").read_text()[-2000:], f"mutmut ended with {done.returncode}; {cure}")
             return 1
         return _report(copy, modules)
 
