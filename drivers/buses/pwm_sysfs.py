@@ -122,8 +122,8 @@ class PwmChannel:
             return NotConnected(f"{where} is not ours ({error.strerror}): add the gateway's user to the group gpio")
         if error.errno == errno.EROFS:
             return NotConnected(
-                f"{where} can't be written, as systemd has shut /sys: restart kitchen-gateway-control, whose unit opens "
-                "the controllers that are there when it starts"
+                f"{where} can't be written, as systemd has shut /sys: restart kitchen-gateway-control, whose unit "
+                "opens the controllers that are there when it starts"
             )
         if error.errno == errno.EBUSY:
             return NotConnected(f"{where} is held by a driver of the kernel: remove its overlay, or use another line")

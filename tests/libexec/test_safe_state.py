@@ -1,6 +1,7 @@
 """The safe-state program: everything safe and proven, whatever state its list and the machine are in."""
 
 import ast
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -234,6 +235,48 @@ def test_nobody_may_read_what_it_says(tmp_path: Path) -> None:
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_whoever_reads_what_it_says_may_have_stopped(root: str, kitchen: Simulator, tmp_path: Path) -> None:
+    """A pipe that is full holds nothing up: every line is driven, also those of a damaged list."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(4096))
+    os.set_blocking(writing, True)
+    (tmp_path / "list").write_bytes(f"{VALVE}\n?\n{LIGHT}\n{SIREN}\n".encode())
+    command = [sys.executable, "-m", "fake_hw.inject", root, str(PROGRAM), str(tmp_path / "list"), "--root", root]
+    done = subprocess.run(command, stdout=writing, check=False, cwd=ROOT, timeout=10)
+    os.close(reading)
+    os.close(writing)
+    levels = client.levels(root)
+    assert (done.returncode, levels["GPIO17"], levels["GPIO10"], levels["GPIO18"]) == (1, 0, 1, 0)
+
+
+def test_what_it_opens_never_becomes_its_output(tmp_path: Path) -> None:
+    """With its standard streams closed, words go nowhere, and no bus's process inherits a line as one of them."""
+    (tmp_path / "list").write_bytes(sealed("file /sys/attribute 1"))
+    attribute = tmp_path / "sys" / "attribute"
+    attribute.parent.mkdir()
+    attribute.write_text("0")
+    seen = tmp_path / "seen"
+    look = (
+        "import os, runpy, sys\n"
+        f"program = runpy.run_path({str(PROGRAM)!r})\n"
+        f"code = program['main']([{str(tmp_path / 'list')!r}, '--root', {str(tmp_path)!r}])\n"
+        f"open({str(seen)!r}, 'w').write(repr((code, [os.readlink(f'/proc/self/fd/{{n}}') for n in range(3)])))\n"
+    )
+    subprocess.run(["sh", "-c", 'exec "$0" -I -c "$1" <&- >&- 2>&-', sys.executable, look], check=True, timeout=10)
+    assert (seen.read_text(), attribute.read_text()) == (repr((0, ["/dev/null"] * 3)), "1")
+
+
+def test_a_huge_list_is_read_at_once(program: ModuleType) -> None:
+    """Thousands of lines cost no more than their reading."""
+    began = time.monotonic()
+    entries, _ = program.parse(sealed(*(f"file /sys/{number} 1" for number in range(30_000))))
+    assert len(entries) == 30_000
+    assert time.monotonic() - began < 3.0
 
 
 @given(st.binary(max_size=200))

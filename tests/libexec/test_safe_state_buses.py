@@ -237,6 +237,32 @@ def test_a_part_behind_a_mux_is_reached(plant: Plant) -> None:
     assert plant.machine.truth("lamp.on") == 0.0
 
 
+def test_boards_of_one_address_behind_two_muxes_do_not_hear_each_other(plant: Plant) -> None:
+    """A mux that was left open by who died is shut: its board's other pins keep their levels."""
+    options = plain(pages.sample_options(registry.load("mcp23017")))
+    muxes = {"lamp": 0x70, "fan": 0x71}
+
+    def solder() -> None:
+        for name, mux in muxes.items():
+            plant.machine.place("tca9548a", f"mux of {name}", Wiring("i2c", "/dev/i2c-1", {"address": mux}))
+            node = f"/dev/i2c-1 mux 0x{mux:02x} channel 3"
+            plant.machine.place("mcp23017", name, Wiring("i2c", node, {**options, "address": 0x21}))
+
+    plant.machine.do(solder)
+    bus: Any = open_bus(BUSES["mcp23017"], plant.root)
+    sample = pages.sample_options(registry.load("mcp23017"))
+    board = type(sample)(0x21, sample.pin, sample.active)
+    for mux in muxes.values():
+        registry.load("mcp23017").open(bus.behind(mux, 3), board, True)
+    bus.transfer(0x70, b"\x08")  # while 0x71 still has its channel open
+    bus.close()
+    assert [plant.machine.truth(f"{name}.on") for name in muxes] == [1.0, 1.0]
+    off, on = (registry.load("mcp23017").safe_state(BUSES["mcp23017"], board, safe) for safe in (False, True))
+    code, out = plant.run(sealed(*(f"{line} mux 0x70 3" for line in off), *(f"{line} mux 0x71 3" for line in on)))
+    assert code == 0, out
+    assert [plant.machine.truth(f"{name}.on") for name in muxes] == [0.0, 1.0]
+
+
 def test_an_attribute_is_written_and_read_back(plant: Plant) -> None:
     """A file of the kernel's below /sys; no other path is touched."""
     attribute = Path(plant.root, "sys", "duty_cycle")

@@ -130,7 +130,7 @@ def test_rights_shrink_with_the_distance_from_the_pins() -> None:
 
 
 def test_control_may_write_pwm_and_nothing_else_of_the_kernels() -> None:
-    """Tunables are read-only for every process; control alone, with its safe-state program, may write PWM controllers."""
+    """Tunables are read-only for every process; control, with its safe-state program, may write PWM controllers."""
     for unit in SERVICES:
         found = settings(unit)
         assert found["ProtectKernelTunables"] == ["yes"]
