@@ -1,6 +1,7 @@
 """`gateway set`: take an output into your own hands for a limited time (slot 8; interlocks still overrule you)."""
 
 import argparse
+import math
 
 from gateway.cli.terminal import ask, words
 from gateway.core.role import Role
@@ -30,6 +31,9 @@ def _value(text: str) -> bool | float:
     if text in ("on", "off"):
         return text == "on"
     try:
-        return float(text.removesuffix("%"))
+        level = float(text.removesuffix("%"))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not on, off or a level such as 40%") from None
+        level = math.nan
+    if not math.isfinite(level):
+        raise argparse.ArgumentTypeError(f"{text!r} is not on, off or a level such as 40%")
+    return level

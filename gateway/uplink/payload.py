@@ -8,7 +8,7 @@ import gateway
 from gateway.core.clock import Clock
 from gateway.core.driver import Channel
 from gateway.core.record import Batch
-from gateway.settings.model import Configuration
+from gateway.settings.model import Configuration, Output
 from gateway.uplink.topics import CONTRACT
 
 CONTENT_TYPE = "application/json; charset=utf-8"
@@ -34,7 +34,7 @@ def offline(clock: Clock, sim: bool, why: str) -> bytes:
 
 
 def birth(configuration: Configuration, clock: Clock, sim: bool) -> bytes:
-    """Devices with their channels, units and ranges; outputs with their safe values."""
+    """Devices with their channels, units and ranges; outputs with their safe values, and a unit if not two-state."""
     devices = {
         device.name: {
             "driver": device.driver,
@@ -43,7 +43,7 @@ def birth(configuration: Configuration, clock: Clock, sim: bool) -> bytes:
         }
         for device in configuration.devices
     }
-    outputs = {output.name: {"driver": output.driver, "safe": output.policy.safe} for output in configuration.outputs}
+    outputs = {output.name: _output(output) for output in configuration.outputs}
     return _encode(
         {
             "v": CONTRACT,
@@ -86,6 +86,11 @@ def _channel(channel: Channel) -> dict[str, Any]:
     if math.isfinite(channel.high):
         known["high"] = channel.high
     return known
+
+
+def _output(output: Output) -> dict[str, Any]:
+    known: dict[str, Any] = {"driver": output.driver, "safe": output.policy.safe}
+    return known | {"unit": output.policy.unit} if output.policy.unit else known
 
 
 def _encode(value: object) -> bytes:

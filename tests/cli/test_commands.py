@@ -135,6 +135,8 @@ def test_commands_carry_their_fields_as_the_least_role(
     [
         ("set", "siren", "on"),
         ("set", "siren", "maybe", "--for", "1 min"),
+        ("set", "siren", "nan", "--for", "1 min"),
+        ("set", "siren", "1e400%", "--for", "1 min"),
         ("set", "siren", "on", "--for", "soon"),
         ("set", "siren", "on", "--for", "3 Cel"),
         ("shelve", "fryer_hot", "--for", "1 h"),

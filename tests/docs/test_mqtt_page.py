@@ -2,14 +2,17 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.core.output import OutputPolicy
 from gateway.core.record import Batch, Gap, Lane, RecordClass
 from gateway.recorder.keeper import _gap_data
 from gateway.recorder.ledger import ACCOUNT_FIELDS
+from gateway.settings.model import Output
 from gateway.uplink import commands, connection, payload, sender, uplink
 from gateway.uplink.commands import Incoming
 from gateway.uplink.conversation import STATUS_S
@@ -54,7 +57,8 @@ def test_own_messages_have_the_documented_shape() -> None:
     """status, offline, birth, cfg/reported, st and the answer have exactly the keys and kinds of the page."""
     clock = FakeClock()
     accounts = {"telemetry": dict.fromkeys(ACCOUNT_FIELDS, 0)}
-    site = configuration()
+    fan = Output("fan", "pwm", "header", {}, OutputPolicy("fan", safe=0.0, unit="%"))
+    site = replace(configuration(), outputs=(*configuration().outputs, fan))
     value = {"temperature": {"m": "temperature", "ts": 1, "v": 3.72}}
     made = {
         "status": payload.status(clock, False, accounts),
@@ -66,7 +70,8 @@ def test_own_messages_have_the_documented_shape() -> None:
     }
     for name, message in made.items():
         assert _shape(json.loads(message)) == _shape(_example(name)), name
-    assert json.loads(made["birth"])["devices"] == _example("birth")["devices"]
+    for what in ("devices", "outputs"):
+        assert json.loads(made["birth"])[what] == _example("birth")[what]
 
 
 def test_a_lost_range_is_told_as_documented() -> None:
