@@ -23,6 +23,10 @@ SILENT_NS = 2_000_000_000
 """A guard of GPIO lines without a beat for this long counts as dead: the watchdog is not fed."""
 RETRY_NS = 250_000_000
 """The pause after a line that could not be claimed or driven."""
+SHARE, LONGEST_RETRY_NS = 4, 5_000_000_000
+"""From the second failure in a row on the pause is this many times what the try took: a dead unit leaves its bus to
+others.
+"""
 STEADY_NS = 10_000_000_000
 """A line that failed again so soon after it was restored is told to be restored only when it has held for as long."""
 CLOSE_PCT = 0.5
@@ -260,7 +264,9 @@ class OutputGuard:
         try:
             self._drive(line, now_ns)
         except Exception as error:  # whatever a driver raises must not keep the guard from the other lines
-            line.retry_ns = now_ns + RETRY_NS
+            end_ns = self._clock.now_ns()
+            spared_ns = min(SHARE * (end_ns - now_ns), LONGEST_RETRY_NS) if line.failing else 0
+            line.retry_ns = end_ns + max(RETRY_NS, spared_ns)
             self._failed(line, error, now_ns)
         else:
             line.failing = ""

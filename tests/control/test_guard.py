@@ -1,5 +1,6 @@
 """The output guard: leases, refusal to follow a stuck loop, safe at start and at stop."""
 
+import itertools
 import threading
 from collections.abc import Iterator
 
@@ -460,3 +461,23 @@ def test_a_line_that_comes_and_goes_is_no_flood() -> None:
     rig.guard._lines["siren"].service_ns = rig.clock.now_ns()
     rig.say({"siren": True})
     assert [event.what for event in rig.events][4:] == ["drive_failed"]
+
+
+def test_a_dead_unit_leaves_its_bus_to_others() -> None:
+    """A unit that costs half a second at each try is tried again at once, and then for a fifth of the time at most."""
+    rig = Rig(output("fan"))
+    tried: list[float] = []
+
+    def silent(_active: bool) -> None:
+        tried.append(rig.clock.now_ns() / SECOND)
+        rig.clock.advance(0.5)
+        raise NotConnected("no answer")
+
+    rig.lines["fan"].drive = silent  # type: ignore[method-assign]
+    rig.guard._claim = lambda wanted: rig.lines[wanted.name]
+    for _ in range(1000):
+        rig.say({"fan": True})
+        rig.clock.advance(0.05)
+    gaps = [round(later - earlier, 2) for earlier, later in itertools.pairwise(tried)]
+    assert 0.7 < gaps[0] < 0.9
+    assert all(2.4 < gap < 2.7 for gap in gaps[1:])
