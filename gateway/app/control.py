@@ -28,7 +28,7 @@ from gateway.control.safe_list import write_safe_list
 from gateway.control.side import SideThread
 from gateway.control.watchdog import Watchdog
 from gateway.control.wires import Wires
-from gateway.core.errors import AlreadyRunning, ConfigurationError
+from gateway.core.errors import ConfigurationError, GatewayError
 from gateway.core.event import Event, EventClass
 from gateway.core.reading import Value
 from gateway.local import lock, logs
@@ -67,7 +67,7 @@ def main(arguments: argparse.Namespace) -> int:
 
                 inject.install(root)
             Process(StatePaths(state), configuration, root, journal).run()
-    except (AlreadyRunning, ConfigurationError, OSError) as error:
+    except (GatewayError, OSError) as error:
         print(f"gateway control: {error}", file=sys.stderr)
         return 1
     return 0
