@@ -130,6 +130,7 @@ class Kitchen:
         state: Path | None = None,
         arguments: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
+        sim: bool = True,
     ) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="kg-", dir="/tmp"))
         self.state = state or self.home / "s"
@@ -137,17 +138,17 @@ class Kitchen:
         text = KITCHEN.read_text().replace("mqtt://127.0.0.1:1883", f"mqtt://127.0.0.1:{port}")
         self.file = self.home / "kitchen.yaml"
         self.file.write_text(edit(text))
-        self.arguments = arguments
+        self.arguments = ("--sim", *arguments) if sim else arguments
         self.environment = {**os.environ, **(environment or {})}
         self.run: subprocess.Popen[bytes] | None = None
         self.log = self.home / "run.log"
 
     def start(self) -> Kitchen:
-        """Start `gateway run --sim --plain`; returns when control answers."""
+        """Start `gateway run --sim --plain` (without --sim: on this machine's wires); returns when control answers."""
         self.run = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gateway", "run", str(self.file)),
-                *("--state", str(self.state), "--sim", "--plain", *self.arguments),
+                *("--state", str(self.state), "--plain", *self.arguments),
             ],
             stdout=self.log.open("ab"),
             stderr=subprocess.STDOUT,
