@@ -27,7 +27,10 @@ class Options:
     unit: str = option("its unit as a UCUM code, e.g. Cel")
     low: float = option("the lowest value that can be true, in `unit`")
     high: float = option("the highest value that can be true, in `unit`")
-    scale: float = option("what one of the kernel's units is in `unit`; it counts in thousandths", default=0.001)
+    scale: float = option(
+        "what one of the kernel's units is in `unit`: 0.001 for °C, %, V and A; 0.000001 for W and J; 1 for fans",
+        default=0.001,
+    )
     zero: float = option("what the kernel's 0 is in `unit`", default=0.0)
 
     def __post_init__(self) -> None:
