@@ -29,7 +29,12 @@ def starved(pid: int) -> Iterator[Path]:
             (group / "cgroup.procs").write_text(str(pid))
             yield group / ("memory.events" if version == 2 else "memory.oom_control")
         finally:
-            wait_for("the group is empty: its process has been reaped", lambda: group.rmdir() is None)
+            wait_for("the group is empty: its process has been reaped", lambda: _removed(group))
+
+
+def _removed(group: Path) -> bool:
+    group.rmdir()
+    return True
 
 
 def kills(events: Path) -> int:
