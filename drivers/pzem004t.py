@@ -64,8 +64,8 @@ SPEC = Spec(
     wiring="TTL UART with optocouplers: 5 V, GND, TX to RX and RX to TX of a USB adapter with 5 V levels; 9600 baud, "
     "no parity. Two meters share the lines as they are, each with its own address: every one takes 4 mA of the "
     "adapter's TX. For more put a transistor behind the TX. Version 4.0 has no optocouplers: give each meter's TX a "
-    "diode, cathode towards the meter, and the line 4.7 kohm to 5 V. The mains side is live: a licensed electrician wires it, and the current "
-    "transformer encloses one conductor only.",
+    "diode, cathode towards the meter, and the line 4.7 kohm to 5 V. The mains side is live: a licensed electrician "
+    "wires it, and the current transformer encloses one conductor only.",
     accuracy="0.5 %; 80 to 260 V, 0 to 100 A, 45 to 65 Hz",
     conversion="The meter renews its registers about once a second.",
     faults="No mains: the meter is powered from what it measures and falls silent, BadTimeout. Noise: "
