@@ -123,7 +123,7 @@ class KeyboardLines:
         while not lines and (left_s := end_s - self._now()) >= 0 and (events := self._keys.keys(left_s)):
             self._typed_s = self._now()
             typed = [self._typist.key(code, pressed) for code, pressed in events]
-            lines += [line for line in typed if line is not None]
+            lines = [line for line in typed if line is not None]
         if self._typist.is_typing and self._now() - self._typed_s > LINE_S:
             lines.append(self._typist.end(_CUT))
         return lines

@@ -19,7 +19,7 @@ EDGES_PER_PASSAGE = 2
 class Options:
     """Where the receiver is wired, and how long something may stand in its way."""
 
-    line: int = option("GPIO number, e.g. GPIO14", low=0, high=53)
+    line: int = option("GPIO number, e.g. GPIO16", low=0, high=53)
     debounce_s: float = option("how long a level must last", unit="s", low=0, high=1, default=0.02)
     blocked_s: float = option("a longer interruption is a fault", unit="s", low=1, high=86400, default=60.0)
 
@@ -71,7 +71,7 @@ SPEC = Spec(
     open=BeamCounter,
     channels=lambda _options: (Channel("count", "1", 0, digits=0), Channel("blocked")),
     claims=lambda options: (f"line GPIO{options.line}",),
-    sample="pass_plates: {driver: beam_counter, bus: header, line: GPIO14, every: 1 s}",
+    sample="pass_plates: {driver: beam_counter, bus: header, line: GPIO16, every: 1 s}",
     datasheet="Adafruit, IR Break Beam Sensors (2167, 2168)",
     wiring="Emitter: 5 V, GND. Receiver: 5 V, GND, output (open collector) to the line; the Pi pulls it up to 3.3 V.",
     accuracy="Two that pass side by side are one; what flickers longer than `debounce` is counted",

@@ -67,7 +67,7 @@ SPEC = Spec(
     open=Pir,
     channels=lambda _options: (Channel("presence"),),
     claims=lambda options: (f"line GPIO{options.line}",),
-    sample="store_room_motion: {driver: pir, bus: header, line: GPIO7, every: 500 ms, hold: 60 s}",
+    sample="store_room_motion: {driver: pir, bus: header, line: GPIO20, every: 500 ms, hold: 60 s}",
     datasheet="Senba, AM312 and HC-SR501 product sheets",
     wiring="AM312: 3.3 V, GND, output to the line. HC-SR501: 5 V, its output is 3.3 V. A relay detector: contact "
     "to GND with `pull: up` and `active: high` for a normally closed one. Not towards fryers, hobs or the sun.",

@@ -100,13 +100,12 @@ def frame(data: bytes) -> bytes:
 
 def unframe(received: bytes) -> bytes:
     """The data in a frame. Raises InvalidData when start, length or checksum refuse it, DeviceError for its own."""
-    length = received[3] if len(received) > 4 else 0
-    whole = received[: length + 7]
-    if whole[:3] != START or not length or len(whole) < length + 6 or (length + whole[4]) & 0xFF:
+    length = int.from_bytes(received[3:4], "big")
+    data, check = received[5 : 5 + length], received[5 + length : 6 + length]
+    if not (received.startswith(START) and data and check) or sum(received[3:5]) & 0xFF:
         raise InvalidData(f"{received.hex(' ')} is no frame: check cable length and pull-ups")
-    data = whole[5 : 5 + length]
-    if sum(whole[5 : 6 + length]) & 0xFF:
-        raise InvalidData(f"{whole.hex(' ')} fails its checksum: check cable length and pull-ups")
+    if sum(data + check) & 0xFF:
+        raise InvalidData(f"{received.hex(' ')} fails its checksum: check cable length and pull-ups")
     if data[0] == ERROR_FRAME:
         raise DeviceError("the PN532 refuses the command: is it another chip?")
     return data
@@ -118,7 +117,7 @@ def read_card(answer: bytes) -> Card | None:
         raise InvalidData("the search for cards was answered with nothing")
     if answer[0] == 0:
         return None
-    length = answer[5] if len(answer) > 5 else 0
+    length = int.from_bytes(answer[5:6], "big")
     uid = answer[6 : 6 + length]
     if answer[0] != 1 or length not in (4, 7, 10) or len(uid) != length:
         raise InvalidData(f"{answer.hex(' ')} describes no type A card")

@@ -91,7 +91,7 @@ SPEC = Spec(
     open=PulseCounter,
     channels=channels,
     claims=lambda options: (f"line GPIO{options.line}",),
-    sample="gas_meter: {driver: pulse_counter, bus: header, line: GPIO11, every: 10 s, per_pulse: 0.01, unit: m3}",
+    sample="gas_meter: {driver: pulse_counter, bus: header, line: GPIO21, every: 10 s, per_pulse: 0.01, unit: m3}",
     datasheet="EN 62053-31 (S0 pulse output); linux/gpio.h, line_seqno",
     wiring="Reed contact or S0 output (S0+ to the line, S0- to GND) between line and GND with `pull: up`; beyond a few "
     "metres 1 kOhm in series and 100 nF at the Pi, and `pull: none` with 4.7 kOhm to 3.3 V. Gas meters: the maker's "

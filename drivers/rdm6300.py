@@ -17,7 +17,8 @@ FRAME_LENGTH = 14  # head, ten digits of data, two of checksum, tail
 WAIT_S = 0.15  # more than two repetitions: the reader sends a card's frame about every 65 ms
 FRAME_S = 0.1
 HOLD_S = 0.5
-MOST_BYTES = 4096  # of one read: what the kernel keeps, so that none of it is left for the next
+MOST_FRAMES = 293  # of one read: the 4096 bytes that the kernel keeps, so that none of them is left for the next
+_DIGITS = frozenset(b"0123456789ABCDEF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,13 @@ class Rdm6300:
         """The cards of the sound frames, and what was wrong with the last that was not."""
         cards: list[Card] = []
         bad: DeviceError | None = None
-        left, wait_s = MOST_BYTES, WAIT_S
-        while left > 0:
+        for place in range(MOST_FRAMES):
             try:
-                head = self._port.read(1, wait_s)
+                head = self._port.read(1, 0.0 if place else WAIT_S)
             except DeviceTimeout:
                 break
             except DeviceError as error:  # what came before the adapter went away still counts
                 return cards, error
-            left, wait_s = left - FRAME_LENGTH, 0.0
             try:
                 cards.append(self._frame(head))
             except DeviceError as error:
@@ -70,10 +69,9 @@ class Rdm6300:
             raise InvalidData(f"byte 0x{frame.hex()} begins no frame: check baud rate (9600) and wiring")
         for _ in range(FRAME_LENGTH):
             frame += self._port.read(FRAME_LENGTH - len(frame), FRAME_S)
-            again = frame.find(HEAD, 1)
-            if again < 0:
+            frame = frame[frame.rfind(HEAD) :]
+            if len(frame) == FRAME_LENGTH:
                 break
-            frame = frame[again:]
         return decode(frame)
 
 
@@ -82,9 +80,9 @@ def decode(frame: bytes) -> Card:
     if len(frame) != FRAME_LENGTH or frame[:1] != HEAD or frame[-1] != TAIL:
         raise InvalidData(f"{frame.hex(' ')} is no frame of 14 bytes from 02 to 03")
     digits = frame[1:-1]
-    if not set(digits) <= set(b"0123456789ABCDEF"):
+    if not _DIGITS.issuperset(digits):
         raise InvalidData(f"{digits!r} is not all hexadecimal: check the ground between reader and Pi")
-    *data, checksum = bytes.fromhex(digits.decode("ascii"))
+    *data, checksum = bytes.fromhex(digits.decode())
     computed = 0
     for byte in data:
         computed ^= byte

@@ -145,7 +145,7 @@ def _fact(ai: str, value: str, year: int) -> str | float:
     if not value:
         raise Unusable(f"({ai}) is empty")
     if ai in _GTINS:
-        return gtin_14(value, ai)
+        return gtin_14(value)
     if ai == "00" and not _check_digit_fits(value):
         raise Unusable("the SSCC's check digit is wrong: scan again")
     if ai in _DATES:

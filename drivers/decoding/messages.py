@@ -18,7 +18,7 @@ def parsed(payload: bytes) -> Any:
     if len(payload) > LONGEST:
         raise InvalidData(f"a message of {len(payload)} bytes: more than {LONGEST} are no reading")
     try:
-        text = payload.decode("utf-8").strip()
+        text = payload.decode().strip()
     except UnicodeDecodeError:
         raise InvalidData(f"{payload[:_SHOWN]!r} is no text (UTF-8)") from None
     try:

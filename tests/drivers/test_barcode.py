@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import registry
-from drivers.barcode import LINE_S, Barcode, KeyboardLines, Options, open_scanner
+from drivers.barcode import LINE_S, Barcode, KeyboardLines, Options, SerialLines, open_scanner
 from drivers.buses import evdev, open_bus
 from drivers.decoding.gs1 import FNC1
 from drivers.decoding.us_keyboard import LONGEST, Line, Typist
@@ -20,7 +20,7 @@ from fake_hw.machine import Machine, Wiring
 from fake_hw.parts.barcode import LABELS, PART, keys_of
 from gateway.core.driver import Bus, BusKind
 from gateway.core.errors import DeviceTimeout, NotConnected
-from gateway.core.reading import Occurrence
+from gateway.core.reading import Occurrence, Sample
 
 NODES: dict[BusKind, str] = {
     "serial": "/dev/serial/by-id/usb-SCANNER-if00",
@@ -49,6 +49,7 @@ def test_what_is_typed_is_read(text: str) -> None:
 def test_keys_that_are_no_characters_spoil_their_line_only() -> None:
     """Caps lock would turn a lot's case round; the next scan is sound. F8 is FNC1 on some scanners."""
     typist = Typist()
+    assert typist.key(28, True) is None  # Enter alone
     typist.key(58, True)
     (spoilt,) = lines_of(typist, typed("4006381333931"))
     assert "caps lock" in spoilt.fault
@@ -127,7 +128,7 @@ def test_labels_before_the_scanner_become_occurrences(rig: Rig) -> None:
     }
     assert seen[1].data["best_before"] == "2028-06-30"
     scans, refused = rig.driver.read()[:2]
-    assert (scans.value, refused.value) == (2.0, 0.0)  # type: ignore[union-attr]  # both are samples
+    assert (scans, refused) == (Sample("scans", 2.0), Sample("refused", 0.0))
 
 
 def test_a_refused_scan_is_told_with_its_reason(rig: Rig) -> None:
@@ -137,7 +138,9 @@ def test_a_refused_scan_is_told_with_its_reason(rig: Rig) -> None:
     assert refused.what == "refused"
     assert "AIM" in str(refused.data["reason"])
     assert refused.data["raw"] == "01" + MILK + "17260331"
-    assert rig.driver.read()[1].value == 1.0  # type: ignore[union-attr]  # a sample
+    rig.send(b"123\r")
+    assert len(rig.happened()) == 1
+    assert rig.driver.read()[1] == Sample("refused", 2.0)
 
 
 def test_unplugged_and_plugged_in_again(rig: Rig) -> None:
@@ -199,10 +202,10 @@ class Script:
         self.now_s += timeout_s
         return self.steps.pop(0) if self.steps else []
 
-    def read(self, _length: int, _timeout_s: float) -> bytes:
+    def read(self, length: int, timeout_s: float) -> bytes:
         return self._next(1)
 
-    def read_until(self, terminator: bytes, _limit: int, _timeout_s: float) -> bytes:
+    def read_until(self, terminator: bytes, limit: int, timeout_s: float) -> bytes:
         end = self.steps[0].find(terminator) + 1 if self.steps and isinstance(self.steps[0], bytes) else 0
         if not end:
             self.steps = self.steps[1:]
@@ -218,6 +221,64 @@ class Script:
         if not self.steps[0]:
             self.steps.pop(0)
         return bytes(taken)
+
+
+CUT = "the scan broke off before its end: let the scanner send CR (Enter) behind each scan, then scan again"
+
+
+def test_what_is_wrong_with_a_line_is_told() -> None:
+    """Cut, behind a cut, and not of ASCII: with as much of it as is known."""
+    source = SerialLines(Keyless(b"\xffbcd", b"12\r", b"4\xe9\r", b"7\r"))  # type: ignore[arg-type]  # what lines calls
+    seen = [line for _ in range(3) for line in source.lines()]
+    assert seen == [
+        Line("\ufffd", CUT),
+        Line("12", "the scan before this one broke off, so this may be its rest: scan again"),
+        Line("4\\xe9", "bytes that are no text: check baud rate and parity"),
+        Line("7"),
+    ]
+
+
+def test_a_flood_of_lines_is_read_in_portions() -> None:
+    """Twenty of a read; the first byte is awaited for 0.2 s, the rest of a line for 1 s, the next line not at all."""
+    waited: list[tuple[int, float]] = []
+
+    class Port(Script):
+        def read(self, length: int, timeout_s: float) -> bytes:
+            waited.append((length, timeout_s))
+            return super().read(length, timeout_s)
+
+        def read_until(self, terminator: bytes, limit: int, timeout_s: float) -> bytes:
+            waited.append((limit, timeout_s))
+            return super().read_until(terminator, limit, timeout_s)
+
+    source = SerialLines(Port(b"1\r" * 30))  # type: ignore[arg-type]  # as above
+    assert [len(source.lines()) for _ in range(2)] == [20, 10]
+    assert waited[:4] == [(1, 0.2), (500, 1.0), (1, 0.0), (500, 1.0)]
+    assert waited[40:42] == [(1, 0.2), (500, 1.0)]
+
+
+def test_a_refused_scan_is_shown_up_to_200_characters() -> None:
+    """An event stays small."""
+    scanner = open_scanner(Keyless(b"x" * 300 + b"\r"), Options())  # type: ignore[arg-type]  # the calls a scanner makes
+    (refused,) = [each for each in scanner.read() if isinstance(each, Occurrence)]
+    assert refused.data["raw"] == "x" * 200
+
+
+def test_a_scan_without_enter_is_cut_after_a_second() -> None:
+    """A second after its last key, and not before; what is typed while it is awaited counts."""
+    now_s, waited = [100.0], list[float]()
+
+    class Keys:
+        def keys(self, timeout_s: float) -> list[tuple[int, bool]]:
+            waited.append(timeout_s)
+            return [(2, True), (2, False)] if len(waited) == 1 else []
+
+    source = KeyboardLines(Keys(), lambda: now_s[0])
+    told = []
+    for now_s[0] in (100.0, 101.0, 101.001):
+        told.append(source.lines())
+    assert told == [[], [], [Line("1", CUT)]]
+    assert waited == pytest.approx([0.2] * 4)
 
 
 class Keyless:

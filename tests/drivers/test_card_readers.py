@@ -45,9 +45,16 @@ def test_a_card_that_stays_is_presented_once() -> None:
         assert watch.seen(card) == []
     assert watch.samples() == [Sample("present", True), Sample("cards", 1.0)]
     assert len(watch.seen(other)) == 1
-    now_s[0] += 0.6
+    now_s[0] += 0.5
+    assert watch.samples() == [Sample("present", True), Sample("cards", 2.0)]
+    now_s[0] += 0.1
     assert watch.samples() == [Sample("present", False), Sample("cards", 2.0)]
     assert len(watch.seen(other)) == 1
+
+
+def test_no_card_is_there_before_one_came() -> None:
+    """Whatever the clock says."""
+    assert CardWatch(5.0, lambda: 0.0).samples() == [Sample("present", False), Sample("cards", 0.0)]
 
 
 # RDM6300
@@ -109,6 +116,23 @@ def test_rdm6300_finds_the_next_frame() -> None:
         assert happened(seen) == [("presented", {"uid": "0c00a1b2c3", "number": "0010597059"})]
         assert samples(seen) == {"present": True, "cards": 1.0}
     assert samples(rdm_read(b"")) == {"present": False, "cards": 0.0}
+
+
+def test_rdm6300_takes_what_the_kernel_keeps_and_no_more() -> None:
+    """A reader that floods the line holds a read no longer than 4096 bytes."""
+    port = Bytes(fake_rdm6300.frame(fake_rdm6300.CARD) * 400)
+    Rdm6300(port, rdm6300.Options()).read()  # type: ignore[arg-type]  # the call a reader makes
+    assert len(port.data) == 14 * (400 - 293)
+
+
+def test_rdm6300_holds_a_card_for_half_a_second() -> None:
+    """By its own clock."""
+    port, clock = Bytes(fake_rdm6300.frame(fake_rdm6300.CARD)), Ticking()
+    reader = Rdm6300(port, rdm6300.Options(), clock)  # type: ignore[arg-type]  # as above
+    present = []
+    for clock.now_s in (7.0, 7.5, 7.6):
+        present.append(samples(reader.read())["present"])
+    assert present == [True, True, False]
 
 
 @pytest.mark.parametrize("data", [b"\xff" * 2000, b"\x02" * 2000, b"\x0262E3086CED09\x03"])
@@ -202,6 +226,7 @@ def test_wiegand_pulses_are_ordered_by_their_stamps() -> None:
     pulses = [(3_000_000, 0), (5_000_000, 0), (2_000_000, 1), (4_000_000, 1), (30_000_001, 1)]
     assert wiegand.split(pulses) == [[(2_000_000, 1), (3_000_000, 0), (4_000_000, 1), (5_000_000, 0)], [pulses[-1]]]
     assert wiegand.split([]) == []
+    assert wiegand.split([(0, 1), (25_000_000, 1), (50_000_001, 1)]) == [[(0, 1), (25_000_000, 1)], [(50_000_001, 1)]]
 
 
 class Lines:
@@ -209,21 +234,30 @@ class Lines:
 
     def __init__(self) -> None:
         self.notes: list[Callable[[bool, int], None]] = []
-        self.low = False
+        self.levels: list[list[bool]] = [[], []]  # what DATA0 and DATA1 are found at, one look after the other
 
-    def input(self, _line: int, **_claim: object) -> "Lines":
-        return self
+    def input(self, line: int, **_claim: object) -> "Line":
+        return Line(self, self.levels[line - 23])
+
+
+class Line:
+    """One of them."""
+
+    def __init__(self, lines: Lines, levels: list[bool]) -> None:
+        self._notes, self._levels = lines.notes, levels
 
     def watch(self, note: Callable[[bool, int], None]) -> None:
-        self.notes.append(note)
+        self._notes.append(note)
 
     def is_active(self) -> bool:
-        return self.low
+        return self._levels.pop(0) if self._levels else False
 
-    def send(self, bits: str, begin_ns: int) -> None:
-        for place, bit in enumerate(bits):
-            self.notes[int(bit)](True, begin_ns + place * 1_000_000)
-            self.notes[int(bit)](False, begin_ns + place * 1_000_000 + 50_000)
+
+def send(lines: Lines, bits: str, begin_ns: int) -> None:
+    """Pulses, a millisecond apart."""
+    for place, bit in enumerate(bits):
+        lines.notes[int(bit)](True, begin_ns + place * 1_000_000)
+        lines.notes[int(bit)](False, begin_ns + place * 1_000_000 + 50_000)
 
 
 def test_wiegand_waits_for_the_end_of_a_card() -> None:
@@ -231,20 +265,46 @@ def test_wiegand_waits_for_the_end_of_a_card() -> None:
     lines, now_ns = Lines(), [0]
     reader = wiegand.Wiegand(lines, wiegand.Options(23, 24), lambda: now_ns[0])  # type: ignore[arg-type]  # two lines
     first, second = fake_wiegand.card(1, 2), fake_wiegand.card(3, 4)
-    lines.send(first, 0)
+    send(lines, first, 0)
     now_ns[0] = 30_000_000
     assert happened(reader.read()) == []
     now_ns[0] = 51_000_000
     assert [data["number"] for _, data in happened(reader.read())] == [2.0]
-    lines.send(second[:9], 100_000_000)
+    send(lines, second[:9], 100_000_000)
     now_ns[0] = 109_000_000
     assert happened(reader.read()) == []
-    lines.send(second[9:], 109_000_000)
-    lines.send(first, 160_000_001)
+    send(lines, second[9:], 109_000_000)
+    send(lines, first, 160_000_001)
     now_ns[0] = 300_000_000
     seen = reader.read()
     assert [data["number"] for _, data in happened(seen)] == [4.0, 2.0]
     assert samples(seen) == {"cards": 3.0, "refused": 0.0}
+    send(lines, "10", 400_000_000)
+    now_ns[0] = 426_000_000
+    assert happened(reader.read()) == []
+    now_ns[0] = 426_000_001
+    assert [what for what, _ in happened(reader.read())] == ["refused"]
+    send(lines, "0", 500_000_000)
+    now_ns[0] = 600_000_000
+    assert samples(reader.read()) == {"cards": 3.0, "refused": 2.0}
+
+
+def test_wiegand_tells_a_held_wire_from_a_pulse() -> None:
+    """Low at two looks with no pulse begun is held; what was presented just before still counts."""
+    lines, now_ns = Lines(), [0]
+    reader = wiegand.Wiegand(lines, wiegand.Options(23, 24), lambda: now_ns[0])  # type: ignore[arg-type]  # two lines
+    lines.levels[0] += [True, False]
+    assert happened(reader.read()) == []
+    lines.levels[1] += [True, True]
+    assert refusal(reader).startswith("DATA1 is held low: check")
+    lines.levels[0] += [True, True]
+    assert refusal(reader).startswith("DATA0 is held low: check")
+    send(lines, fake_wiegand.card(1, 2), 0)
+    lines.levels[0] += [True, True]
+    assert happened(reader.read()) == []
+    now_ns[0] = 10**9
+    lines.levels[0][:] = [True, True]
+    assert len(happened(reader.read())) == 1
 
 
 def test_wiegand_on_its_wire(wire: Wire, until: Until) -> None:
@@ -291,8 +351,78 @@ def test_pn532_frames_as_the_manual_writes_them() -> None:
     """SAMConfiguration, normal mode, of the manual; and an answer taken apart."""
     assert pn532.frame(bytes([0xD4, 0x14, 1, 0x14, 1])).hex(" ") == "00 00 ff 05 fb d4 14 01 14 01 02 00"
     assert pn532.unframe(bytes.fromhex("0000ff02fed515160000")) == b"\xd5\x15"
+    assert pn532.unframe(bytes.fromhex("0000ff02fed5151677")) == b"\xd5\x15"
     with pytest.raises(DeviceError, match="refuses"):
         pn532.unframe(bytes.fromhex("0000ff01ff7f8100"))
+
+
+@pytest.mark.parametrize("frame", ["", "0000ff", "0000ff02", "0000ff00000000", "0000ff02fed5", "0000ff02fed515"])
+def test_pn532_refuses_what_is_no_frame(frame: str) -> None:
+    """Cut short at every place, and without data."""
+    with pytest.raises(InvalidData, match="is no frame"):
+        pn532.unframe(bytes.fromhex(frame))
+
+
+def test_pn532_answers_to_a_search() -> None:
+    """A UID of each length, what a card says behind it, no card; and what describes none."""
+    for uid in ("08112233", "04a3b2c1d05e80", "0102030405060708090a"):
+        answer = bytes.fromhex(f"01 01 0044 00 {len(uid) // 2:02x} {uid}")
+        for behind in (b"", b"\x05\x78\x80"):
+            assert pn532.read_card(answer + behind) == Card(uid, {"random": uid == "08112233"})
+    assert pn532.read_card(b"\x00") is None
+    for wrong in (
+        "",
+        "01",
+        "0101004400",
+        "010100440004",
+        "010100440004112233",
+        "0101004400051122334455",
+        "02010044000411223344",
+    ):
+        with pytest.raises(InvalidData):
+            pn532.read_card(bytes.fromhex(wrong))
+
+
+def test_pn532_is_asked_as_the_manual_says() -> None:
+    """Byte for byte: set up once, then a search; each answer after an acknowledgement, both without a byte written."""
+    acknowledge = bytes.fromhex("01 0000ff00ff00")
+    chip = Chip(acknowledge, b"\x00", *(b"\x01" + pn532.frame(answer) for answer in [b"\xd5\x15"]))
+    for answer in (b"\xd5\x13", b"\xd5\x33", b"\xd5\x4b\x00"):
+        chip.ready += [acknowledge, b"\x01" + pn532.frame(answer)]
+    naps: list[float] = []
+    reader = pn532.Pn532(chip, pn532.Options(0x48), sleep=naps.append)
+    assert samples(reader.read()) == {"present": False, "cards": 0.0}
+    answers = [(0x48, "", 7), (0x48, "", 33)]
+    assert chip.sent == [
+        *[(0x48, "0000ff05fbd4140114010200", 0), *answers, answers[1]],
+        *[(0x48, "0000ff03fdd412041600", 0), *answers],
+        *[(0x48, "0000ff06fad43205ff0101f400", 0), *answers],
+        *[(0x48, "0000ff04fcd44a0100e100", 0), *answers],
+    ]
+    assert naps == [0.005]
+
+
+@pytest.mark.parametrize(("ready", "looks"), [([], 10), ([bytes.fromhex("01 0000ff00ff00")], 1 + 60)])
+def test_pn532_that_stays_busy_is_late(ready: list[bytes], looks: int) -> None:
+    """50 ms for the acknowledgement, 300 ms for the answer, a look every 5 ms."""
+    chip = Chip(*ready)
+    with pytest.raises(DeviceTimeout):
+        pn532.Pn532(chip, pn532.Options(), sleep=lambda _s: None).read()
+    assert len(chip.sent) == 1 + looks
+
+
+class Chip:
+    """Notes what is transferred; answers with what is ready, then it is busy."""
+
+    def __init__(self, *ready: bytes) -> None:
+        self.ready = list(ready)
+        self.sent: list[tuple[int, str, int]] = []
+
+    def transfer(self, address: int, data: bytes, length: int = 0) -> bytes:
+        self.sent.append((address, data.hex(), length))
+        if not length:
+            return b""
+        return self.ready.pop(0) if self.ready else b"\x00"
 
 
 @given(st.binary(min_size=1, max_size=24), st.data())

@@ -77,6 +77,13 @@ def test_the_sample_is_a_valid_entry_of_a_site(spec: Spec) -> None:
 
 
 @each
+def test_a_sample_takes_no_line_that_the_header_uses_otherwise(spec: Spec) -> None:
+    """Installers copy samples: I2C (2, 3), SPI (7 to 11) and the serial port (14, 15) keep their lines."""
+    lines = {int(number) for number in re.findall(r"GPIO(\d+)", spec.sample)}
+    assert not lines & {0, 1, 2, 3, *range(7, 12), 14, 15}
+
+
+@each
 def test_channels_are_unique_and_their_units_known(spec: Spec) -> None:
     """A channel is addressed by its name and converted by its unit."""
     channels = spec.channels(pages.sample_options(spec))

@@ -49,6 +49,8 @@ def read(text: str, sends_separators: bool = True, year: int = 2026) -> dict[str
         ("]C102" + MILK + "3712", {"content_gtin": MILK, "count": 12.0}),
         ("\x1d]", Unusable),
         ("]C1\x1d01" + MILK, {"gtin": MILK}),
+        ("]C101" + MILK + "91KITCHEN", {"gtin": MILK}),
+        ("]C110A!", {"lot": "A!"}),
     ],
 )
 def test_hand_made_labels(text: str, expected: Any) -> None:
@@ -76,6 +78,13 @@ def test_hand_made_labels(text: str, expected: Any) -> None:
         ("]C117261331", "no date|no GS1"),
         ("]C117260230", "no date"),
         ("]C1", "nothing behind"),
+        ("]C1 10A", "no GS1 element"),
+        ("]C110A\x1d 21B", "no GS1 element"),
+        ("]C110A B", "separator is lost"),
+        ("]C137٤", "a character that GS1 does not allow"),
+        ("]C191KITCHEN", "no element that is known here"),
+        ("]E0123", "^no GTIN of 8, 12, 13 or 14 digits$"),
+        ("123", "^no GTIN of .* digits; lots and dates need the AIM symbology identifier: let the scanner send it$"),
         ("]C19X1", "no GS1 element"),
         ("]C110" + "A" * 21, "separator is lost"),
         ("]C1371234567890", "separator is lost"),
@@ -108,11 +117,25 @@ def test_what_is_refused(text: str, reason: str) -> None:
         ("111231", 2060, "2011-12-31"),
         ("101231", 2060, "2110-12-31"),
         ("260331", 1970, "2026-03-31"),
+        ("751231", 1970, "2075-12-31"),
+        ("760101", 1970, "1976-01-01"),
     ],
 )
 def test_two_digit_years(digits: str, year: int, expected: str) -> None:
     """49 years back, 50 ahead; day 00 is the last of its month; a clock that was never set counts as 2025."""
     assert gs1_date(digits, year) == expected
+
+
+def test_a_number_by_itself_says_what_it_lacks() -> None:
+    """Without a symbology it might have been an element string."""
+    with pytest.raises(Unusable, match="let the scanner send it"):
+        gtin_14("123")
+
+
+def test_a_label_that_can_be_one_thing_only_needs_no_separators() -> None:
+    """A last element of fixed length, or one too short to be two, is no doubt."""
+    assert read("]C101" + MILK + "17260331", sends_separators=False) == {"gtin": MILK, "expiry": "2026-03-31"}
+    assert read("]C110A", sends_separators=False) == {"lot": "A"}
 
 
 def test_a_lost_separator_never_makes_a_lot() -> None:

@@ -162,10 +162,40 @@ def test_paths_lead_to_what_stands_there(content: Any, path: str) -> None:
     assert found is walked
 
 
+@pytest.mark.parametrize(
+    "payload", ['{"a"', "[1,", '"x', '{"a":NaN,"b":1}', '{"a":Infinity}', "[-Infinity]", "[" * 5000]
+)
+def test_broken_json_is_no_text(payload: str) -> None:
+    """What begins as JSON is JSON or nothing; NaN and infinities are none."""
+    with pytest.raises(InvalidData, match="is no JSON: "):
+        parsed(payload.encode())
+
+
+def test_other_text_is_text() -> None:
+    """Without the spaces around it, up to 16 KiB, cut short where it is shown."""
+    assert [parsed(each) for each in (b" ON\n", b"NaN", b"7 kg")] == ["ON", "NaN", "7 kg"]
+    assert parsed(b"15.5".rjust(16384)) == 15.5
+    with pytest.raises(InvalidData, match="a message of 16385 bytes: more than 16384"):
+        parsed(b"15.5".rjust(16385))
+    with pytest.raises(InvalidData) as refused:
+        number("x" * 100)
+    assert str(refused.value) == f"'{'x' * 40}' is no number"
+
+
+def test_a_place_behind_the_list_is_named() -> None:
+    """A list of two has no third."""
+    assert picked([1, 2], "1") == 2
+    with pytest.raises(LookupError, match=r"^no '2'$"):
+        picked([1, 2], "2")
+
+
 def test_truths_are_words_and_numbers_are_numbers() -> None:
     """The words of the site come first; true is no 1."""
     assert truth("Open", "Open", "Closed") is True
     assert truth(0, "1", "0") is False
+    assert [truth(each, "true", "false") for each in (True, False)] == [True, False]
+    assert [truth(each, "false", "true") for each in (True, False)] == [False, True]
+    assert [truth(each, "ON", "OFF") for each in (True, False)] == [True, False]
     with pytest.raises(InvalidData, match="neither 'ON' nor 'OFF'"):
         truth("on", "ON", "OFF")
     with pytest.raises(InvalidData):

@@ -25,15 +25,22 @@ from gateway.core.errors import DeviceError, DeviceTimeout, InvalidData
             "0f 0013 000a 02 cd01",
         ),
         (pdu.write_registers(1, [10, 0x102]), "10 0001 0002 04 000a 0102"),
-        (pdu.write_coils(0, [True] * 8), "0f 0000 0008 01 ff"),
-        (pdu.write_register(0xFFFF, 0xFFFF), "06 ffff ffff"),
-        (pdu.read("coil", 0, 2000), "01 0000 07d0"),
-        (pdu.read("input", 0xFFFF - 124, 125), "04 ff83 007d"),
     ],
 )
 def test_the_specifications_requests(request_: bytes, expected: str) -> None:
-    """The example of each function in chapter 6, byte for byte; and the most that one can hold."""
+    """The example of each function in chapter 6, byte for byte."""
     assert request_ == bytes.fromhex(expected)
+
+
+def test_the_most_that_a_request_can_hold() -> None:
+    """Up to the last address, the largest word and the counts of chapter 6."""
+    assert pdu.write_register(0xFFFF, 0xFFFF) == bytes.fromhex("06 ffff ffff")
+    assert pdu.write_coil(0xFFFF, False) == bytes.fromhex("05 ffff 0000")
+    assert pdu.read("coil", 0, 2000) == bytes.fromhex("01 0000 07d0")
+    assert pdu.read("input", 0xFFFF - 124, 125) == bytes.fromhex("04 ff83 007d")
+    assert pdu.write_coils(0, [True] * 8) == bytes.fromhex("0f 0000 0008 01 ff")
+    assert len(pdu.write_coils(0, [True] * 1968)) == 6 + 246
+    assert len(pdu.write_registers(0, [0] * 123)) == 6 + 246
 
 
 @pytest.mark.parametrize(
@@ -153,8 +160,14 @@ def test_a_write_that_was_not_done_is_refused() -> None:
 @pytest.mark.parametrize(
     ("code", "error", "words"),
     [
+        (1, DeviceError, "unit 5 refuses: illegal function"),
         (2, DeviceError, "unit 5 refuses: illegal address; compare"),
+        (3, DeviceError, "unit 5 refuses: illegal data"),
+        (4, DeviceError, "unit 5 refuses: slave error"),
+        (5, DeviceError, "unit 5 refuses: still working on it"),
         (6, DeviceError, "unit 5 refuses: busy"),
+        (8, DeviceError, "unit 5 refuses: memory parity error"),
+        (10, DeviceError, "unit 5 refuses: the gateway has no path to it"),
         (11, DeviceTimeout, "gateway gets no answer from it; check its power"),
         (99, DeviceError, "exception 99"),
     ],

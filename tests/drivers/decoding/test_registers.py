@@ -167,9 +167,6 @@ def test_bits_that_mean_nothing_are_refused() -> None:
         (Register(0, type="bcd16"), Channel("x", "1", 0, 9999, 0)),
         (Register(0, type="bcd32"), Channel("x", "1", 0, 99_999_999, 0)),
         (Register(0, scale=1 / 3, low=0, high=9), Channel("x", "1", 0, 9, 9)),
-        (Register(0xFFFF, "discrete", "bit"), Channel("x")),
-        (Register(0xFFFF), Channel("x", "1", 0, 65535, 0)),
-        (Register(0xFFFE, type="u32"), Channel("x", "1", 0, 2**32 - 1, 0)),
         (Register(0, values={0: 0.5, 9: 2.0}), Channel("x", "1", 0.5, 2.0, 1)),
         (Register(0, values={0: False, 9: True}), Channel("x")),
         (Register(0, "coil"), Channel("x")),
@@ -180,6 +177,20 @@ def test_channels(register: Register, expected: Channel) -> None:
     found = channel("x", register)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
     assert (found.name, found.unit, found.digits) == (expected.name, expected.unit, expected.digits)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"at": 0xFFFF},
+        {"at": 0xFFFE, "type": "u32"},
+        {"at": 0xFFFC, "type": "f64"},
+        {"at": 0, "kind": "discrete", "type": "bit"},
+    ],
+)
+def test_the_last_registers_and_bits_can_be_meant(options: dict[str, Any]) -> None:
+    """Up to address 0xffff; a discrete input may be called a bit."""
+    assert channel("x", Register(**options)).is_binary is (options.get("type") == "bit")
 
 
 @pytest.mark.parametrize(

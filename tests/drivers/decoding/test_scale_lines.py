@@ -63,6 +63,17 @@ def test_a_busy_scale_has_no_weight() -> None:
         DECODERS["mt_sics"](b"S I\r\n")
 
 
+@pytest.mark.parametrize(
+    ("format", "example"),
+    [("st_gs", "'ST,GS,+00012.34kg'"), ("mt_sics", "'S S     12.340 kg'"), ("plain", "'   12.34 kg'")],
+)
+def test_a_foreign_line_is_refused_with_an_example_of_ours(format: str, example: str) -> None:
+    """So that whoever sets the indicator up sees what to choose."""
+    with pytest.raises(InvalidData) as refused:
+        DECODERS[format](b"?\r\n")
+    assert f"is not a weight like {example}: set the indicator" in str(refused.value)
+
+
 def test_a_plain_line_may_have_lost_its_first_digits() -> None:
     """Of 112.34 kg a cut may leave 12.34 kg; the other formats begin with letters."""
     assert [is_surely_whole(line, format) for format, line in WHOLE.items()] == [True, True, False]
