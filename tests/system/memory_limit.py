@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.system.kitchen import wait_for
 
 TOO_LITTLE = 64 * 1024
+REMOVED_WITHIN_S = 5.0
 
 
 @contextmanager

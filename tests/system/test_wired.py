@@ -6,9 +6,11 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +29,7 @@ SAFE_WITHIN_US = 100_000
 SAFE_STATE = str(REPOSITORY / "libexec" / "safe-state")
 ONE_OF_EACH = {  # bus → a point that is read over it
     "I2C": "walkin_air.temperature",
-    "a mux of transmitters": "fryer_oil.temperature",
+    "I2C, a transmitter": "fryer_oil.temperature",
     "1-Wire": "walkin_core.temperature",
     "Modbus": "mains.voltage",
     "serial": "stock_scale.weight",
@@ -121,6 +123,13 @@ class Deaths:
         with contextlib.suppress(OSError):
             asking.append(self.kitchen.ask())
         return False
+
+    def _asks_more(self, questions: ExitStack, pid: int) -> bool:
+        """Another connection that stays; True once the process has gone."""
+        with suppress(OSError):
+            asked = socket.socket(socket.AF_UNIX)
+            questions.enter_context(asked).connect(str(self.kitchen.state / "control.sock"))
+        return pid not in self.kitchen.pids("control")
 
     def _again(self, pid: int) -> None:
         wait_for("control again", partial(self.kitchen.successor, "control", pid))
