@@ -9,8 +9,9 @@ check: ## style, types, import contracts, generated files
 test: ## the whole suite
 	./test
 
-soak: ## the long variants: 50 kills of each process, a minute without the broker
-	KG_SOAK=1 ./test tests/system
+soak: ## the long variants: 100 kills on either kernel with a table of every line, 50 of each process, a minute without the broker
+	@reports=$$(mktemp -d) && echo "reports in $$reports" && status=0 && \
+	{ KG_SOAK=1 KG_REPORTS=$$reports ./test tests/system || status=$$?; } && cat "$$reports"/*.txt; exit $$status
 
 bench: ## the whole chain, measured
 	$(PYTHON) -m bench.pipeline
