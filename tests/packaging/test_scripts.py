@@ -185,3 +185,16 @@ def test_a_failed_installation_is_tried_again(machine: Machine) -> None:
     (machine.home / "ok").touch()
     assert machine.does("environment .venv python3 dht").returncode == 0
     assert "pip" in machine.log.read_text()
+
+
+@pytest.mark.parametrize(("extras", "installed"), [("dht", []), ("dht,test", ["gcc libc6-dev", "python3-dev"])])
+def test_a_compiler_is_installed_for_the_tests_alone(machine: Machine, extras: str, installed: list[str]) -> None:
+    """./test and .ci/check get a C compiler and Python's headers before pip needs them; ./run does without."""
+    machine.user(0, sudo=False)
+    machine.has("python3", PYTHON)
+    machine.has("apt-get", '#!/bin/sh\necho "apt-get $*" >>LOG\n')
+    assert machine.does(f"environment .venv python3 {extras}").returncode == 0
+    log = machine.log.read_text().splitlines()
+    packages = [line.partition("--no-install-recommends ")[2] for line in log if " install -y " in line]
+    assert packages == installed
+    assert log[-1].endswith(f"--editable .[{extras}]")
